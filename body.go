@@ -1,0 +1,251 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+	"sync/atomic"
+
+	"example.com/gateway/internal/sized"
+)
+
+// once enforces that a body is for one response: take succeeds the first time, unless close came before.
+type once struct{ used atomic.Bool }
+
+func (o *once) take() bool { return o.used.CompareAndSwap(false, true) }
+
+func (o *once) close() {
+	if !o.used.Load() { // the usual case, for the price of a load
+		o.used.Store(true)
+	}
+}
+
+// ended is the sequence of a body that was used up.
+func ended(yield func([]byte, error) bool) { yield(nil, ErrEnded) }
+
+// Text returns a body of one block that has the bytes of s. The response gets a Content-Length (R89).
+func Text(s string) Body { return &text{s: s} }
+
+type text struct {
+	once
+	s string
+}
+
+func (t *text) Size() sized.Size { return sized.Size{Blocks: 1, Bytes: int64(len(t.s))} }
+
+func (t *text) Blocks() iter.Seq2[[]byte, error] {
+	if !t.take() {
+		return ended
+	}
+	return func(yield func([]byte, error) bool) { yield([]byte(t.s), nil) }
+}
+
+func (t *text) Close() error {
+	t.close()
+	return nil
+}
+
+// Bytes returns a body of the given blocks, which go out one by one. The response gets a Content-Length, the sum of
+// theirs; Bytes() is an empty body. The blocks belong to the body until it is closed.
+func Bytes(list ...[]byte) Body { return &blocks{list: list} }
+
+type blocks struct {
+	once
+	list [][]byte
+}
+
+func (b *blocks) Size() sized.Size {
+	n := int64(0)
+	for _, block := range b.list {
+		n += int64(len(block))
+	}
+	return sized.Size{Blocks: len(b.list), Bytes: n}
+}
+
+func (b *blocks) Blocks() iter.Seq2[[]byte, error] {
+	if !b.take() {
+		return ended
+	}
+	return b.each
+}
+
+func (b *blocks) each(yield func([]byte, error) bool) {
+	for _, block := range b.list {
+		if !yield(block, nil) {
+			return
+		}
+	}
+}
+
+func (b *blocks) Close() error {
+	b.close()
+	return nil
+}
+
+// Stream returns a body whose blocks come from seq, usually a function with a yield: a generator. Go's yield is Python's:
+//
+//	gateway.Stream(func(yield func([]byte, error) bool) {
+//		defer release()
+//		for event := range events {
+//			if !yield(event, nil) {
+//				return // the client left
+//			}
+//		}
+//	})
+//
+// seq runs on the goroutine that called the application, and only if the response gets that far: what must be released
+// on every path goes into [OnClose]. It must stop when yield returns false, and must not write to a block it yielded
+// before yield returned.
+func Stream(seq iter.Seq2[[]byte, error]) Body { return &stream{seq: seq} }
+
+type stream struct {
+	once
+	seq iter.Seq2[[]byte, error]
+}
+
+func (s *stream) Blocks() iter.Seq2[[]byte, error] {
+	if !s.take() {
+		return ended
+	}
+	return s.seq
+}
+
+func (s *stream) Close() error {
+	s.close()
+	return nil
+}
+
+// Reader returns a body that reads r in blocks of at most blockSize bytes, 8192 if that is not positive, and closes r if
+// it is an io.Closer (R134). It is wsgi.file_wrapper. It reads from the current position, when the response is sent, to
+// the end or to the Content-Length that the application declared, whichever comes first (R137): a part of a file
+// is a Seek and a Content-Length. A bytes.Reader, strings.Reader or bytes.Buffer gets its Content-Length by itself; a file
+// does not, since its size is a guess for a device or a file that grows.
+//
+// Whatever a Read returned goes out before the next Read.
+func Reader(r io.Reader, blockSize int) Body {
+	if blockSize <= 0 {
+		blockSize = 8192
+	}
+	return &reader{r: r, blockSize: blockSize, left: -1}
+}
+
+type reader struct {
+	once
+	r         io.Reader
+	blockSize int
+	left      int64 // -1 if there is no limit
+	closed    atomic.Bool
+}
+
+func (r *reader) Size() sized.Size {
+	switch v := r.r.(type) {
+	case *bytes.Reader:
+		return sized.Size{Blocks: -1, Bytes: int64(v.Len())}
+	case *strings.Reader:
+		return sized.Size{Blocks: -1, Bytes: int64(v.Len())}
+	case *bytes.Buffer:
+		return sized.Size{Blocks: -1, Bytes: int64(v.Len())}
+	}
+	return sized.Unknown
+}
+
+func (r *reader) Limit(n sized.Limit) { r.left = int64(n) }
+
+func (r *reader) Blocks() iter.Seq2[[]byte, error] {
+	if !r.take() {
+		return ended
+	}
+	return r.each
+}
+
+func (r *reader) each(yield func([]byte, error) bool) {
+	buf := make([]byte, r.blockSize)
+	for empty := 0; r.left != 0; {
+		block := buf
+		if r.left > 0 && int64(len(block)) > r.left {
+			block = block[:r.left]
+		}
+		n, err := r.r.Read(block)
+		if n > 0 {
+			empty = 0
+			if r.left > 0 {
+				r.left -= int64(n)
+			}
+			if !yield(block[:n], nil) {
+				return
+			}
+		} else if empty++; err == nil && empty == 100 {
+			err = io.ErrNoProgress
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+	}
+}
+
+func (r *reader) Close() error {
+	r.close()
+	if c, ok := r.r.(io.Closer); ok && r.closed.CompareAndSwap(false, true) {
+		return c.Close()
+	}
+	return nil
+}
+
+// Map returns a body that yields f of each block of body, one for one, and closes body: what middleware that changes
+// the content needs, with the block boundaries kept (R95). f may change the block in place and may return an
+// empty one; what it returns is valid until f is called again. Errors pass through.
+func Map(body Body, f func(block []byte) []byte) Body { return &mapped{body, f} }
+
+type mapped struct {
+	Body
+	f func([]byte) []byte
+}
+
+func (m *mapped) Size() sized.Size { return sized.Size{Blocks: sized.Of(m.Body).Blocks, Bytes: -1} }
+
+func (m *mapped) Blocks() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		m.Body.Blocks()(func(block []byte, err error) bool {
+			if err != nil {
+				return yield(block, err)
+			}
+			return yield(m.f(block), nil)
+		})
+	}
+}
+
+// OnClose returns a body that is body, and calls f once after body's own Close, also if that panics: where an application
+// releases what it took, on every path.
+func OnClose(body Body, f func() error) Body { return &closer{Body: body, f: f} }
+
+type closer struct {
+	Body
+	f      func() error
+	closed atomic.Bool
+}
+
+func (c *closer) Size() sized.Size { return sized.Of(c.Body) }
+
+func (c *closer) Limit(n sized.Limit) { sized.SetLimit(c.Body, n) }
+
+func (c *closer) Close() (err error) {
+	if !c.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	defer func() { err = errors.Join(err, c.f()) }()
+	return c.Body.Close()
+}
+
+var (
+	_ sized.Body    = (*text)(nil)
+	_ sized.Body    = (*blocks)(nil)
+	_ sized.Body    = (*mapped)(nil)
+	_ sized.Limited = (*closer)(nil)
+	_ sized.Limited = (*reader)(nil)
+)

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"io"
+	"io/fs"
+	"syscall"
+
+	"example.com/gateway/internal/sendfile"
+)
+
+// fileChunk is how much of a file goes out between two looks at whether the response is to go on.
+const fileChunk = 512 << 10
+
+// A file is an *os.File, by what it has and a connection has not. Package os is not linked for its sake.
+type file interface {
+	syscall.Conn
+	Stat() (fs.FileInfo, error)
+}
+
+// fileOf returns the reader of a body that is a file, or nil (R135, R136: platform transmission is for the server's own wrapper).
+func fileOf(body Body) *reader {
+	for {
+		switch b := body.(type) {
+		case *closer:
+			body = b.Body
+			continue
+		case *reader:
+			if _, isFile := b.r.(file); isFile {
+				return b
+			}
+		}
+		return nil
+	}
+}
+
+// iterateFile is iterate for a file. The first block goes the usual way, since reading it may fail while an error page is still
+// possible (R139); the rest is the operating system's.
+func (r *response) iterateFile(f *reader, t sendfile.Sender) {
+	begun := false
+	f.Blocks()(func(block []byte, err error) bool {
+		begun = r.yield(block, err)
+		return false
+	})
+	for begun && f.left != 0 && r.sendFile(f, t) {
+	}
+}
+
+// sendFile sends the next part of a file, and reports whether there may be more.
+func (r *response) sendFile(f *reader, t sendfile.Sender) bool {
+	if !r.mu.TryLock() {
+		r.raced.Store(true)
+		return false
+	}
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return false
+	}
+	if cause := r.stop(); cause != nil {
+		r.keep(cause)
+		return false
+	}
+	n := int64(fileChunk)
+	if f.left > 0 {
+		n = min(n, f.left)
+	}
+	sent, err := t.SendFile(io.LimitReader(f.r, n))
+	r.written += sent
+	if f.left > 0 {
+		f.left -= sent
+	}
+	if err != nil {
+		_ = r.lost(err)
+		return false
+	}
+	return sent == n // less is the end of the file (R137)
+}

@@ -1,0 +1,181 @@
+// Package request turns what a gateway protocol says of a request into an Environ: CGI variables with the rules that
+// hold for every host, and a body that ends by itself. All servers that speak a CGI-like protocol share it.
+package request
+
+import (
+	"errors"
+	"strings"
+
+	"example.com/gateway"
+)
+
+// ErrMalformed is returned, wrapped with what is wrong, by Add and Finish for a request that gets a 400.
+var ErrMalformed = errors.New("gateway: malformed request")
+
+// malformed is an ErrMalformed with what is wrong.
+type malformed string
+
+func (m malformed) Error() string { return ErrMalformed.Error() + ": " + string(m) }
+func (m malformed) Unwrap() error { return ErrMalformed }
+
+// Add puts one variable into vars.
+//
+// A repeated HTTP_ variable is one header in several lines: joined with ", ", cookies with "; " (C28, E19; fcgiwrap,
+// HAProxy and h2o send such). Of another repeated variable the last one counts, since that is how deployers override
+// what nginx's fastcgi_params has; but two lengths that differ are an error, that is how requests are smuggled (E22).
+// HTTP_PROXY, which libraries take for configuration (httpoxy, CVE-2016-5385), and HTTP_CONTENT_TYPE and
+// HTTP_CONTENT_LENGTH, which would rival the real ones, are left out.
+func Add(vars map[string]string, name, value string) error {
+	if !strings.HasPrefix(name, "HTTP_") {
+		if name == "CONTENT_LENGTH" {
+			if old := vars[name]; old != "" && old != value {
+				return malformed("CONTENT_LENGTH is there twice")
+			}
+		}
+		vars[name] = value
+		return nil
+	}
+	switch name {
+	case "HTTP_", "HTTP_PROXY", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH":
+		return nil
+	}
+	// A header is one line (C28). A line break in it would become one of whatever the application prints it into.
+	if hasBreak(value) {
+		if !isToken(name) {
+			name = "a header" // the log is to have one line, too
+		}
+		return malformed(name + " has a line break or NUL")
+	}
+	switch old := vars[name]; {
+	case old == "":
+		vars[name] = value
+	case value == "":
+	case name == "HTTP_COOKIE":
+		vars[name] = old + "; " + value
+	default:
+		vars[name] = old + ", " + value
+	}
+	return nil
+}
+
+// Finish checks the variables of env, fills in those that must not be missing, and sets URLScheme. It returns the length of
+// the body, -1 if the request does not say.
+//
+// The checks are what a hostile client can reach through a careless host, and what an application may rely on. What a
+// host may do, odd as it is, passes: methods in lower case, HTTP/3, INCLUDED (C25), "%" or invalid UTF-8 in PATH_INFO.
+//
+// SERVER_PROTOCOL defaults to HTTP/1.0, as RFC 3875 has it for INCLUDED; SERVER_NAME to localhost and SERVER_PORT to the
+// port of the scheme (R32; BusyBox sends none). The scheme is https if HTTPS says on, 1 or yes, as in wsgiref, or else if
+// REQUEST_SCHEME is https (Apache, nginx). Empty CONTENT_TYPE and CONTENT_LENGTH are removed (C7; nginx).
+func Finish(env *gateway.Environ) (length int64, err error) {
+	vars := env.Vars
+	switch method := vars["REQUEST_METHOD"]; {
+	case method == "":
+		return -1, malformed("no REQUEST_METHOD") // R28
+	case !isToken(method):
+		return -1, malformed("REQUEST_METHOD is not a token")
+	}
+	switch protocol := vars["SERVER_PROTOCOL"]; {
+	case protocol == "":
+		vars["SERVER_PROTOCOL"] = "HTTP/1.0"
+	case !isProtocol(protocol):
+		return -1, malformed("SERVER_PROTOCOL is not a protocol")
+	}
+	if path := vars["PATH_INFO"]; path != "" && path[0] != '/' {
+		return -1, malformed("PATH_INFO does not start with a slash") // C14
+	}
+	for _, name := range [...]string{"PATH_INFO", "SCRIPT_NAME", "PATH_TRANSLATED"} {
+		// Decoded, so line breaks are lawful. A NUL ends the string for every C library that gets to see it.
+		if strings.IndexByte(vars[name], 0) >= 0 {
+			return -1, malformed(name + " has a NUL")
+		}
+	}
+	serverName, serverPort := vars["SERVER_NAME"], vars["SERVER_PORT"]
+	contentType, hasType := vars["CONTENT_TYPE"]
+	for _, v := range [...][2]string{{"REQUEST_URI", vars["REQUEST_URI"]}, {"QUERY_STRING", vars["QUERY_STRING"]},
+		{"CONTENT_TYPE", contentType}, {"SERVER_NAME", serverName}, {"SERVER_PORT", serverPort}} {
+		if hasBreak(v[1]) {
+			return -1, malformed(v[0] + " has a line break or NUL")
+		}
+	}
+	if hasType && contentType == "" {
+		delete(vars, "CONTENT_TYPE")
+	}
+	if value, found := vars["CONTENT_LENGTH"]; found && value == "" {
+		delete(vars, "CONTENT_LENGTH")
+	}
+	if length, err = env.ContentLength(); err != nil {
+		return -1, malformed("CONTENT_LENGTH is not a length")
+	}
+	env.URLScheme = scheme(vars)
+	if serverName == "" {
+		vars["SERVER_NAME"] = "localhost"
+	}
+	if serverPort == "" {
+		if env.URLScheme == "https" {
+			vars["SERVER_PORT"] = "443"
+		} else {
+			vars["SERVER_PORT"] = "80"
+		}
+	}
+	return length, nil
+}
+
+// Chunked reports whether the client sent its body in chunks, which the host has decoded (R118): without a CONTENT_LENGTH
+// the body is then as long as it is (E2).
+func Chunked(env *gateway.Environ) bool {
+	return strings.Contains(strings.ToLower(env.Vars["HTTP_TRANSFER_ENCODING"]), "chunked")
+}
+
+func scheme(vars map[string]string) string {
+	switch strings.ToLower(vars["HTTPS"]) {
+	case "on", "1", "yes":
+		return "https"
+	case "":
+		if strings.EqualFold(vars["REQUEST_SCHEME"], "https") {
+			return "https"
+		}
+	}
+	return "http"
+}
+
+// hasBreak reports whether s has a line break or NUL. It runs for every header: strings.ContainsAny takes three times as long.
+func hasBreak(s string) bool {
+	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 || strings.IndexByte(s, 0) >= 0
+}
+
+// isProtocol accepts protocol-name [ "/" 1*digit [ "." 1*digit ] ], which is RFC 3875, 4.1.16 and HTTP/2.
+func isProtocol(s string) bool {
+	name, version, found := strings.Cut(s, "/")
+	if !isToken(name) {
+		return false
+	}
+	if !found {
+		return true
+	}
+	major, minor, found := strings.Cut(version, ".")
+	return isDigits(major) && (!found || isDigits(minor))
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isToken is RFC 9110, 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,191 @@
+package request_test
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/request"
+)
+
+func TestAddCombinesWhatIsRepeated(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		add  [][2]string
+		want map[string]string // nil is ErrMalformed
+	}{
+		{"headers, in order (C28)", [][2]string{{"HTTP_ACCEPT", "a"}, {"HTTP_ACCEPT", "b"}, {"HTTP_ACCEPT", "c"}},
+			map[string]string{"HTTP_ACCEPT": "a, b, c"}},
+		{"cookies (E19)", [][2]string{{"HTTP_COOKIE", "a=1"}, {"HTTP_COOKIE", "b=2"}}, map[string]string{"HTTP_COOKIE": "a=1; b=2"}},
+		{"empty headers", [][2]string{{"HTTP_X", ""}, {"HTTP_X", "a"}, {"HTTP_X", ""}, {"HTTP_X", "b"}}, map[string]string{"HTTP_X": "a, b"}},
+		{"an empty header is there (R34)", [][2]string{{"HTTP_X", ""}}, map[string]string{"HTTP_X": ""}},
+		{"others: the last counts", [][2]string{{"SCRIPT_NAME", "/a"}, {"SCRIPT_NAME", "/b"}, {"X", "1"}, {"X", ""}},
+			map[string]string{"SCRIPT_NAME": "/b", "X": ""}},
+		{"two lengths that are equal", [][2]string{{"CONTENT_LENGTH", "5"}, {"CONTENT_LENGTH", "5"}}, map[string]string{"CONTENT_LENGTH": "5"}},
+		{"an empty length first", [][2]string{{"CONTENT_LENGTH", ""}, {"CONTENT_LENGTH", "5"}}, map[string]string{"CONTENT_LENGTH": "5"}},
+		{"two lengths that differ (E22)", [][2]string{{"CONTENT_LENGTH", "5"}, {"CONTENT_LENGTH", "6"}}, nil},
+		{"two lengths, one empty", [][2]string{{"CONTENT_LENGTH", "5"}, {"CONTENT_LENGTH", ""}}, nil},
+		{"two lengths of the same value", [][2]string{{"CONTENT_LENGTH", "5"}, {"CONTENT_LENGTH", "05"}}, nil},
+		{"what never comes in", [][2]string{{"HTTP_PROXY", "http://evil"}, {"HTTP_CONTENT_TYPE", "a"}, {"HTTP_CONTENT_LENGTH", "9"}, {"HTTP_", "a"}},
+			map[string]string{}},
+		{"what only looks like it", [][2]string{{"HTTP_PROXY_X", "a"}, {"PROXY", "b"}, {"http_proxy", "c"}, {"HTTP_CONTENT_TYPES", "d"}},
+			map[string]string{"HTTP_PROXY_X": "a", "PROXY": "b", "http_proxy": "c", "HTTP_CONTENT_TYPES": "d"}},
+		{"HTTPS is no header", [][2]string{{"HTTPS", "off"}, {"HTTPS", "on"}}, map[string]string{"HTTPS": "on"}},
+		{"a header with CR LF", [][2]string{{"HTTP_X", "a\r\nb"}}, nil},
+		{"a header with LF, the second time", [][2]string{{"HTTP_X", "a"}, {"HTTP_X", "b\n"}}, nil},
+		{"a header with NUL", [][2]string{{"HTTP_X", "\x00"}}, nil},
+		{"a header with other bytes", [][2]string{{"HTTP_X", "\t\x01\x7f\xff é"}}, map[string]string{"HTTP_X": "\t\x01\x7f\xff é"}},
+		{"a variable with LF is for Finish to judge", [][2]string{{"PATH_INFO", "/a\nb"}}, map[string]string{"PATH_INFO": "/a\nb"}},
+	} {
+		vars := map[string]string{}
+		var err error
+		for _, v := range c.add {
+			err = errors.Join(err, request.Add(vars, v[0], v[1]))
+		}
+		if c.want == nil {
+			if !errors.Is(err, request.ErrMalformed) {
+				t.Errorf("%s: %v, want ErrMalformed", c.name, err)
+			}
+			continue
+		}
+		if err != nil || !maps.Equal(vars, c.want) {
+			t.Errorf("%s: %q, %v, want %q", c.name, vars, err, c.want)
+		}
+	}
+}
+
+func TestTheErrorOfAddCannotForgeALogEntry(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"HTTP_X\nforged", "HTTP_\x1b[2J"} {
+		err := request.Add(map[string]string{}, name, "\n")
+		if err == nil || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) {
+			t.Errorf("%.20q: %.80q", name, err)
+		}
+	}
+}
+
+// vars returns the variables of a good request, changed.
+func vars(change ...string) map[string]string {
+	vars := map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "example.com",
+		"SERVER_PORT": "8000", "SCRIPT_NAME": "", "PATH_INFO": "/"}
+	for i := 0; i < len(change); i += 2 {
+		if change[i+1] == "-" {
+			delete(vars, change[i])
+			continue
+		}
+		vars[change[i]] = change[i+1]
+	}
+	return vars
+}
+
+func TestFinishRefuses(t *testing.T) {
+	t.Parallel()
+	for _, change := range [][]string{
+		{"REQUEST_METHOD", "-"}, {"REQUEST_METHOD", ""}, {"REQUEST_METHOD", "G T"}, {"REQUEST_METHOD", "GET\r\nX: y"},
+		{"REQUEST_METHOD", "GET\x00"}, {"REQUEST_METHOD", "GÉT"}, {"REQUEST_METHOD", "GET/"}, // R28
+		{"SERVER_PROTOCOL", "HTTP/"}, {"SERVER_PROTOCOL", "HTTP/1."}, {"SERVER_PROTOCOL", "HTTP/.1"}, {"SERVER_PROTOCOL", "/1.1"},
+		{"SERVER_PROTOCOL", "HTTP/1.1.1"}, {"SERVER_PROTOCOL", "HTTP/x"}, {"SERVER_PROTOCOL", "HTTP/1.1\r\n"}, {"SERVER_PROTOCOL", " "},
+		{"SERVER_PROTOCOL", "HTTP 1.1"}, {"SERVER_PROTOCOL", "HTTP/-1"},
+		{"PATH_INFO", "x"}, {"PATH_INFO", "*"}, {"PATH_INFO", "http://x/"}, {"PATH_INFO", "/a\x00b"}, {"SCRIPT_NAME", "/\x00"},
+		{"PATH_TRANSLATED", "/srv/\x00"}, // C14
+		{"REQUEST_URI", "/a\r\nb"}, {"QUERY_STRING", "a\nb"}, {"CONTENT_TYPE", "a\rb"}, {"SERVER_NAME", "a\x00"}, {"SERVER_PORT", "80\n"},
+		{"CONTENT_LENGTH", "-1"}, {"CONTENT_LENGTH", "+5"}, {"CONTENT_LENGTH", " 5"}, {"CONTENT_LENGTH", "0x10"},
+		{"CONTENT_LENGTH", "5, 5"}, {"CONTENT_LENGTH", "5.0"}, {"CONTENT_LENGTH", strings.Repeat("9", 30)}, {"CONTENT_LENGTH", " "},
+	} {
+		length, err := request.Finish(&gateway.Environ{Vars: vars(change...)})
+		if !errors.Is(err, request.ErrMalformed) || length != -1 {
+			t.Errorf("%q: %d, %v, want ErrMalformed", change, length, err)
+		}
+	}
+	if _, err := request.Finish(new(gateway.Environ)); !errors.Is(err, request.ErrMalformed) {
+		t.Errorf("no variables: %v, want ErrMalformed", err)
+	}
+}
+
+func TestFinishTakesWhatIsOdd(t *testing.T) {
+	t.Parallel()
+	for _, change := range [][]string{
+		{"REQUEST_METHOD", "get"}, {"REQUEST_METHOD", "M-SEARCH"}, {"REQUEST_METHOD", "PROPFIND"},
+		{"SERVER_PROTOCOL", "HTTP/2"}, {"SERVER_PROTOCOL", "HTTP/2.0"}, {"SERVER_PROTOCOL", "HTTP/3"}, {"SERVER_PROTOCOL", "INCLUDED"},
+		{"SERVER_PROTOCOL", "http/1.1"}, {"SERVER_PROTOCOL", "HTTP/10.25"},
+		{"PATH_INFO", ""}, {"PATH_INFO", "-"}, {"PATH_INFO", "/%2F%"}, {"PATH_INFO", "/\xff\xfe"}, {"PATH_INFO", "//"}, {"PATH_INFO", "/a\r\nb"},
+		{"PATH_INFO", "/.."}, {"QUERY_STRING", "\xff%"}, {"SCRIPT_NAME", "x"}, {"REQUEST_URI", "*"}, {"SERVER_PORT", "none"},
+	} {
+		env := &gateway.Environ{Vars: vars(change...)}
+		if length, err := request.Finish(env); length != -1 || err != nil {
+			t.Errorf("%q: %d, %v", change, length, err)
+		}
+		if change[1] != "-" && change[1] != "" && env.Vars[change[0]] != change[1] {
+			t.Errorf("%q became %q", change, env.Vars[change[0]])
+		}
+	}
+}
+
+func TestFinishFillsInWhatMustNotBeMissing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		change []string
+		name   string
+		want   string
+	}{
+		{[]string{"SERVER_PROTOCOL", "-"}, "SERVER_PROTOCOL", "HTTP/1.0"},
+		{[]string{"SERVER_PROTOCOL", ""}, "SERVER_PROTOCOL", "HTTP/1.0"},
+		{[]string{"SERVER_NAME", "-"}, "SERVER_NAME", "localhost"}, // R32
+		{[]string{"SERVER_PORT", "-"}, "SERVER_PORT", "80"},
+		{[]string{"SERVER_PORT", "", "HTTPS", "on"}, "SERVER_PORT", "443"},
+		{[]string{"SERVER_PORT", "1", "HTTPS", "on"}, "SERVER_PORT", "1"},
+	} {
+		env := &gateway.Environ{Vars: vars(c.change...)}
+		if _, err := request.Finish(env); err != nil || env.Vars[c.name] != c.want {
+			t.Errorf("%q: %s is %q, %v, want %q", c.change, c.name, env.Vars[c.name], err, c.want)
+		}
+	}
+	env := &gateway.Environ{Vars: vars("CONTENT_TYPE", "", "CONTENT_LENGTH", "", "QUERY_STRING", "")}
+	if length, err := request.Finish(env); length != -1 || err != nil {
+		t.Errorf("empty variables: %d, %v", length, err)
+	}
+	for _, name := range []string{"CONTENT_TYPE", "CONTENT_LENGTH"} {
+		if value, found := env.Vars[name]; found {
+			t.Errorf("%s is %q, want it gone (C7)", name, value)
+		}
+	}
+	for value, want := range map[string]int64{"0": 0, "5": 5, "9223372036854775807": 1<<63 - 1} {
+		if length, err := request.Finish(&gateway.Environ{Vars: vars("CONTENT_LENGTH", value)}); length != want || err != nil {
+			t.Errorf("CONTENT_LENGTH %s: %d, %v", value, length, err)
+		}
+	}
+}
+
+func TestTheScheme(t *testing.T) { // R43, T15
+	t.Parallel()
+	for _, c := range []struct {
+		want   string
+		change []string
+	}{
+		{"http", nil},
+		{"https", []string{"HTTPS", "on"}}, {"https", []string{"HTTPS", "ON"}}, {"https", []string{"HTTPS", "1"}},
+		{"https", []string{"HTTPS", "yes"}}, {"http", []string{"HTTPS", "off"}}, {"http", []string{"HTTPS", "0"}},
+		{"http", []string{"HTTPS", "true"}}, {"http", []string{"HTTPS", ""}},
+		{"https", []string{"REQUEST_SCHEME", "https"}}, {"https", []string{"REQUEST_SCHEME", "HTTPS", "HTTPS", ""}},
+		{"http", []string{"REQUEST_SCHEME", "http"}}, {"http", []string{"REQUEST_SCHEME", "ws"}},
+		{"http", []string{"REQUEST_SCHEME", "https", "HTTPS", "off"}}, {"https", []string{"REQUEST_SCHEME", "http", "HTTPS", "on"}},
+		{"http", []string{"HTTP_X_FORWARDED_PROTO", "https"}}, {"http", []string{"SERVER_PORT", "443"}}, // a client can say these
+	} {
+		env := &gateway.Environ{Vars: vars(c.change...)}
+		if _, err := request.Finish(env); err != nil || env.URLScheme != c.want {
+			t.Errorf("%q: %s, %v, want %s", c.change, env.URLScheme, err, c.want)
+		}
+	}
+}
+
+func TestChunked(t *testing.T) { // R118
+	t.Parallel()
+	for value, want := range map[string]bool{"chunked": true, "Chunked": true, "gzip, chunked": true, "": false, "gzip": false} {
+		if got := request.Chunked(&gateway.Environ{Vars: map[string]string{"HTTP_TRANSFER_ENCODING": value}}); got != want {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+}
