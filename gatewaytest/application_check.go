@@ -1,0 +1,241 @@
+package gatewaytest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/rules"
+)
+
+// A finding is a way in which the application failed, with the first step at which it did.
+type finding struct {
+	rule, kind string
+	step, what string
+	blame      string
+	more       int // other steps
+	last       string
+}
+
+// find adds a finding. The same kind of failure at a hundred steps is one.
+func (r *run) find(rule, kind, format string, args ...any) {
+	for _, f := range r.q.findings {
+		if f.rule == rule && f.kind == kind {
+			f.more++
+			f.last = r.fault.step
+			return
+		}
+	}
+	r.q.findings = append(r.q.findings, &finding{rule: rule, kind: kind, step: r.fault.step,
+		what: fmt.Sprintf(format, args...), blame: "The application is to blame."})
+}
+
+// report tells the test.
+func (q *testRequest) report(t reporter) {
+	t.Helper()
+	for _, f := range q.findings {
+		more := ""
+		switch {
+		case f.more == 1:
+			more = "\n\tThe same " + f.last + "."
+		case f.more > 1:
+			more = fmt.Sprintf("\n\tThe same in %d more runs, the last %s.", f.more, f.last)
+		}
+		t.Errorf("%v\n\t%s, %s: %s%s\n\t%s", rules.Get(f.rule), q.name, f.step, f.what, more, f.blame)
+	}
+	for _, note := range q.notes {
+		t.Logf("gatewaytest: %s: %s", q.name, note)
+	}
+}
+
+// judge looks at what a run came to, and reports whether something was found.
+func (r *run) judge(a *trial) bool {
+	before := r.q.found()
+	if r.hung {
+		rule := "C40"
+		if r.fault.send > 0 {
+			rule = "R22"
+		}
+		r.find(rule, "hang", "the application hangs: nothing has happened for %v. Its goroutines:\n%s", a.patience, r.goroutine)
+		return true
+	}
+	// First, since a goroutine that is left may use things late.
+	if n, stacks := a.left(r); n > 0 {
+		r.find("R2", "goroutines", "the application leaves goroutines behind, %s for each request:\n%s", strconv.Itoa(n), stacks)
+	}
+	if a.hangs { // when it was run again
+		r.find("C40", "hang", "the application hangs when this is repeated: nothing has happened for %v", a.patience)
+		return true
+	}
+	r.mu.Lock()
+	for _, l := range r.late {
+		r.find(l.rule, l.what, "after the end of the response, %s", l.what)
+	}
+	if r.heads > 1 {
+		r.find("R76", "heads", "%d heads were sent", r.heads)
+		r.blameServer()
+	}
+	if r.closes != r.bodies {
+		r.find("R21", "close", "Call returned %d bodies, and Close was called %d times", r.bodies, r.closes)
+		r.blameServer()
+	}
+	r.mu.Unlock()
+	if r.vanished {
+		r.find("R15", "goexit", "the application ended its goroutine, as runtime.Goexit and t.FailNow do")
+		return true
+	}
+	r.judgeError()
+	r.judgeInput(a)
+	r.judgeAnswer()
+	return r.q.found() > before
+}
+
+// found counts the findings, repeated ones too.
+func (q *testRequest) found() (n int) {
+	for _, f := range q.findings {
+		n += 1 + f.more
+	}
+	return n
+}
+
+func (r *run) blameServer() {
+	r.q.findings[len(r.q.findings)-1].blame = "gateway.Respond is to blame."
+}
+
+// failing reports whether something fails. When nothing does, the application has no excuse.
+func (f fault) failing() bool {
+	return f.send > 0 || f.read > 0 || f.cut || f.cancel != none
+}
+
+// judgeError looks at what Respond returned.
+func (r *run) judgeError() {
+	if r.err == nil {
+		return
+	}
+	rule, misused := misuse(r.err)
+	if !misused && (r.fault.failing() || r.fault.slow || r.endless) {
+		return // it failed because something failed, or was too slow
+	}
+	text := strings.ReplaceAll(r.err.Error(), "\n", "; ")
+	if rule == "R109" && misused {
+		r.find(rule, "panic", "the application panics: %s%s", text, stackOf(r.log.String()))
+		return
+	}
+	r.find(rule, "error", "Respond returned %q", text)
+}
+
+// misuse returns the rule that an error of Respond speaks of, and whether it is one that no failure of a server excuses.
+func misuse(err error) (rule string, misused bool) {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "the body went on after yield returned false"):
+		return "R22", true
+	case strings.Contains(text, "gateway: panic: "):
+		return "R109", true
+	case strings.Contains(text, "the writer was used after Call returned"):
+		return "R102", true
+	case strings.Contains(text, "while another such call was going on"):
+		return "R102", true
+	case strings.Contains(text, "Call returned neither a Body nor an error"):
+		return "R15", true
+	case errors.Is(err, gateway.ErrStarted):
+		return "R82", true
+	case errors.Is(err, gateway.ErrNotStarted):
+		return "R23", true
+	case errors.Is(err, gateway.ErrStatus):
+		return "R65", true
+	case errors.Is(err, gateway.ErrHeader):
+		switch {
+		case strings.Contains(text, "hop-by-hop"):
+			return "R72", true
+		case strings.Contains(text, "control character"):
+			return "R69", true
+		case strings.Contains(text, "token"):
+			return "R68", true
+		}
+		return "C46", true
+	case errors.Is(err, gateway.ErrContentLength):
+		// A body that breaks off when its source does is short, and the client can tell.
+		return "D3", false
+	case errors.Is(err, gateway.ErrEnded): // a Body that served an earlier request
+		return "R2", true
+	}
+	return "R109", false
+}
+
+// stackOf returns where a panic came from, by the log.
+func stackOf(log string) string {
+	_, stack, found := strings.Cut(log, "\npanic(")
+	if !found {
+		return ""
+	}
+	lines := strings.Split(stack, "\n")
+	return "\n\t\t" + strings.Join(lines[min(2, len(lines)):min(8, len(lines))], "\n\t\t")
+}
+
+// judgeInput checks that half a request was not taken for a whole one. The proof is a run with a request that is complete and
+// has the bytes that the application got: when the answers are equal, the failure was not noticed, or not minded.
+func (r *run) judgeInput(a *trial) {
+	if r.failed == nil || r.pos == len(r.q.body) || r.err != nil || !r.succeeded() || r.q.differs {
+		return
+	}
+	short := a.run(r.q, fault{step: fmt.Sprintf("when the request's body has %d bytes", r.pos), whole: true, length: r.pos})
+	if short.hung {
+		short.judge(a)
+		return
+	}
+	if short.err == nil && short.status == r.status && short.body.String() == r.body.String() {
+		r.find("D5", "input", "the application takes half a request for a whole one: Input failed after %d of %d bytes (%v), and "+
+			"it answers %q, as it does to a request of %d bytes", r.pos, len(r.q.body), r.failed, r.status, r.pos)
+	}
+}
+
+// succeeded reports whether the answer says that all is well.
+func (r *run) succeeded() bool {
+	return r.status >= "200" && r.status < "400"
+}
+
+// judgeAnswer compares the answer with the first one.
+func (r *run) judgeAnswer() {
+	first := r.q.first
+	if first == r || r.fault.failing() || r.fault.slow && !r.succeeded() {
+		return
+	}
+	rule := "R2"
+	if r.fault.drip || r.fault.eofWith {
+		rule = "R54"
+	}
+	if r.status != first.status {
+		r.find(rule, "status", "the status is %q, and was %q at first", r.status, first.status)
+		return
+	}
+	if names, want := sorted(r.names), sorted(first.names); !slices.Equal(names, want) {
+		r.find(rule, "names", "the headers are %s, and were %s at first", strings.Join(names, ", "), strings.Join(want, ", "))
+	}
+	if !r.q.differs && r.bodyDiffers(first) {
+		r.find(rule, "body", "the body is %s, and was %s at first", abridged(r.body.Bytes()), abridged(first.body.Bytes()))
+	}
+}
+
+// bodyDiffers compares two bodies, of which one may have been cut.
+func (r *run) bodyDiffers(first *run) bool {
+	got, want := r.body.Bytes(), first.body.Bytes()
+	if r.endless || first.endless {
+		n := min(len(got), len(want))
+		got, want = got[:n], want[:n]
+	}
+	return !bytes.Equal(got, want)
+}
+
+func sorted(names []string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = strings.ToLower(name)
+	}
+	slices.Sort(list)
+	return list
+}

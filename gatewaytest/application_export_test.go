@@ -1,0 +1,42 @@
+package gatewaytest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/gateway"
+)
+
+// A Failures is a test that keeps what it is told instead of failing.
+type Failures struct {
+	mu     sync.Mutex
+	Errors []string
+	Logs   []string
+}
+
+func (f *Failures) Helper() {}
+
+func (f *Failures) Errorf(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Errors = append(f.Errors, fmt.Sprintf(format, args...))
+}
+
+func (f *Failures) Logf(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Logs = append(f.Logs, fmt.Sprintf(format, args...))
+}
+
+func (f *Failures) String() string { return strings.Join(f.Errors, "\n") }
+
+// TryApplication is TestApplication with a test that does not fail, and less patience than it has with a busy machine.
+func TryApplication(patience time.Duration, app gateway.Application, requests ...*gateway.Environ) *Failures {
+	f := new(Failures)
+	testApplication(f, app, patience, requests)
+	return f
+}
+
+var Steps, Ordinal = steps, ordinal

@@ -1,0 +1,223 @@
+// Package gatewaytest is for tests of what stands on either side of the contract, as net/http/httptest is for net/http
+// and testing/slogtest for log/slog:
+//
+//   - an application's own tests build a request with [NewEnviron] and look at the response that [Record] returns;
+//   - [TestApplication] runs an application through every failure that a server can have, at every step;
+//   - [TestServer] proves that a server keeps the rules, over a real connection.
+//
+// A failure quotes the rule that was broken, by number and in words, and says which side broke it.
+package gatewaytest
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/rules"
+)
+
+// patience is how long a step of a case may take before the server counts as hanging. It is long, since a wrong verdict on
+// a busy machine is worse than a slow one on a broken server. Only a test changes it.
+var patience = 10 * time.Second
+
+// maxHangs is how many cases may hang before TestServer gives up: a server that never answers is to fail long before the
+// test binary runs out of time.
+const maxHangs = 3
+
+// An Exception is a case that a server cannot pass because of its host, as an Apache that drops the Content-Length of a
+// program. Its reason is printed with the results. An exception whose case passes all the same fails the test.
+type Exception struct {
+	Case   string // the name that TestServer prints, "R89/one-block-gets-a-length"
+	Reason string // why no server of that protocol, or behind that host, can pass it
+}
+
+// TestServer proves that a server keeps the rules of PEP 3333 and RFC 3875 that can be seen from outside. It runs a table of
+// cases, each a subtest: an application, requests of a client over a real connection, and what both must have seen. The
+// applications misbehave in some of them, the clients in others.
+//
+// For each case TestServer calls start, which must serve app over HTTP, in this process, until the end of the test that it
+// is given (t.Cleanup), and return the URL under which app is mounted, "http://127.0.0.1:8000" or with a prefix. For a
+// gateway protocol that is the server together with a web server in front of it; that one must pass blocks on as they come,
+// and must not hide from the client that a response broke off. start may be called many times, one after the other.
+//
+// A failure quotes the rule and says what was seen; the server is to blame. A case that takes longer than ten seconds for a
+// step fails as a hang, also if start does not return, and after three hangs the rest is not run. At the end the results
+// are logged, a line for each case.
+func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) (baseURL string), exceptions ...Exception) {
+	t.Helper()
+	if start == nil {
+		t.Fatal("gatewaytest: TestServer needs a start func")
+	}
+	results, err := newMatrix(exceptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range serverCases() {
+		results.known[c.id()] = true
+		if results.hangs >= maxHangs {
+			results.skip(c)
+			continue
+		}
+		t.Run(c.id(), func(t *testing.T) {
+			reason, excepted := results.reasons[c.id()]
+			x := newExchange(t, c, excepted)
+			ran := false
+			defer func() { results.add(x, ran, reason) }()
+			base := x.startServer(start)
+			if base == nil {
+				return
+			}
+			x.base = base
+			ran = true
+			x.run()
+			if excepted && !x.failed() {
+				t.Errorf("gatewaytest: the exception for %s is not needed: it passes. The reason given was: %s", c.id(), reason)
+			}
+		})
+	}
+	for _, e := range exceptions {
+		if !results.known[e.Case] {
+			t.Errorf("gatewaytest: there is no case %q to except", e.Case)
+		}
+	}
+	if results.skipped > 0 && results.ran == 0 {
+		t.Error("gatewaytest: no case was run: start has skipped all")
+	}
+	if results.hangs >= maxHangs {
+		t.Errorf("gatewaytest: %d cases hung; the cases after them were not run", results.hangs)
+	}
+	t.Log(results.String())
+}
+
+// startServer calls start and does not wait for it for ever. It does so on a goroutine of its own, where start may call
+// t.Fatal too: a deferred send tells a return from an exit. It returns nil if there is no server to talk to.
+func (x *exchange) startServer(start func(*testing.T, gateway.Application) string) *url.URL {
+	x.t.Helper()
+	type result struct {
+		base     string
+		returned bool
+		panicked any
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			r.panicked = recover()
+			done <- r
+		}()
+		r.base = start(x.t, x.application())
+		r.returned = true
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		switch {
+		case r.panicked != nil:
+			x.t.Errorf("gatewaytest: start panicked: %v", r.panicked)
+		case !r.returned: // it has called t.Fatal or t.Skip
+		case r.base == "":
+			x.t.Error("gatewaytest: start returned no URL")
+		default:
+			u, err := url.Parse(r.base)
+			if err == nil && u.Scheme == "http" && u.Port() != "" && u.RawQuery == "" && u.Fragment == "" {
+				return u
+			}
+			x.t.Errorf("gatewaytest: start returned %q, which is not like http://127.0.0.1:8000 or http://127.0.0.1:8000/prefix", r.base)
+		}
+	case <-timer.C:
+		x.hang()
+		x.t.Errorf("gatewaytest: start did not return within %v", patience)
+	}
+	return nil
+}
+
+// A serverCase is one row of the table.
+type serverCase struct {
+	rule string // the one that a failure quotes
+	name string // what must be, in words with dashes
+
+	// app is the application's Call, which may tell x what it saw. nil is (*exchange).look.
+	app application
+
+	// run is the client: it sends requests and checks the answers and what the application saw.
+	run func(x *exchange)
+}
+
+type application func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error)
+
+func (c serverCase) id() string { return c.rule + "/" + c.name }
+
+// serverCases returns the whole table, in the order of the rules' numbers.
+func serverCases() []serverCase {
+	cases := slices.Concat(environCases, pathCases, requestHeaderCases, inputCases, startCases, headerCases, bodyCases,
+		writeCases, lengthCases, methodCases, failureCases, closeCases, isolationCases, clientCases)
+	position := make(map[string]int, len(rules.All))
+	for i, r := range rules.All {
+		position[r.ID] = i
+	}
+	slices.SortStableFunc(cases, func(a, b serverCase) int { return position[a.rule] - position[b.rule] })
+	return cases
+}
+
+// A matrix is the result of each case.
+type matrix struct {
+	reasons map[string]string // of exceptions
+	known   map[string]bool
+	rows    []string
+	passed  int
+	ran     int
+	skipped int // by start
+	hangs   int
+}
+
+func newMatrix(exceptions []Exception) (*matrix, error) {
+	m := &matrix{reasons: map[string]string{}, known: map[string]bool{}}
+	for _, e := range exceptions {
+		if e.Reason == "" {
+			return nil, fmt.Errorf("gatewaytest: the exception for %q gives no reason", e.Case)
+		}
+		m.reasons[e.Case] = e.Reason
+	}
+	return m, nil
+}
+
+func (m *matrix) add(x *exchange, ran bool, reason string) {
+	if ran || x.t.Failed() {
+		m.ran++
+	} else {
+		m.skipped++
+	}
+	result := "ok"
+	switch {
+	case x.t.Failed():
+		result = "FAILED"
+	case !ran:
+		result = "not run: start has skipped it"
+	case reason != "":
+		result = "excepted: " + reason
+	default:
+		m.passed++
+		if remark := x.remarks(); remark != "" {
+			result = "ok: " + remark
+		}
+	}
+	if x.hung() {
+		m.hangs++
+	}
+	m.row(x.c, result)
+}
+
+func (m *matrix) skip(c serverCase) { m.row(c, "not run: too many cases before it hung") }
+
+func (m *matrix) row(c serverCase, result string) {
+	m.rows = append(m.rows, fmt.Sprintf("%-72s %s", c.id(), result))
+}
+
+func (m *matrix) String() string {
+	return fmt.Sprintf("%d of %d cases passed\n%s", m.passed, len(m.rows), strings.Join(m.rows, "\n"))
+}

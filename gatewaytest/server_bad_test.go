@@ -1,0 +1,206 @@
+package gatewaytest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// badServerVar names the bad server that a child process tests: what TestServer makes of it can only be seen from outside.
+const badServerVar = "GATEWAYTEST_BAD_SERVER"
+
+// badServers are what TestServer is given wrong on purpose, by name.
+var badServers = map[string]func(t *testing.T){
+	"nil": func(t *testing.T) { gatewaytest.TestServer(t, nil) },
+	"a start that never returns": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(*testing.T, gateway.Application) string { select {} })
+	},
+	"a start that returns nothing": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(*testing.T, gateway.Application) string { return "" })
+	},
+	"a start that returns no URL": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(*testing.T, gateway.Application) string { return "localhost:\x00 8000" })
+	},
+	"a start that returns another scheme": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(*testing.T, gateway.Application) string { return "https://127.0.0.1:8000" })
+	},
+	"a start that fails": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(t *testing.T, _ gateway.Application) string {
+			t.Fatal("no port is free")
+			return ""
+		})
+	},
+	"a start that skips": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(t *testing.T, _ gateway.Application) string {
+			t.Skip("there is no such server here")
+			return ""
+		})
+	},
+	"a start that panics": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(*testing.T, gateway.Application) string { panic("no configuration") })
+	},
+	"a server that is not there": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(t *testing.T, _ gateway.Application) string {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+			return "http://" + l.Addr().String()
+		})
+	},
+	"a server that answers garbage": func(t *testing.T) {
+		gatewaytest.TestServer(t, eachConn(func(conn net.Conn) {
+			_, _ = conn.Write([]byte("\x00\xff garbage \r\n\r\n"))
+			_ = conn.Close()
+		}))
+	},
+	"a server that answers without end": func(t *testing.T) {
+		gatewaytest.TestServer(t, eachConn(func(conn net.Conn) {
+			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+			for err == nil {
+				_, err = io.WriteString(conn, "X-Again: and again\r\n")
+			}
+		}))
+	},
+	"a server whose body does not end": func(t *testing.T) {
+		gatewaytest.TestServer(t, eachConn(func(conn net.Conn) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!")
+		}))
+	},
+	"a server that hangs": func(t *testing.T) { gatewaytest.TestServer(t, eachConn(func(net.Conn) {})) },
+	"a server that never accepts": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(t *testing.T, _ gateway.Application) string { return listen(t, func(net.Listener) {}) })
+	},
+	"a server that closes at once": func(t *testing.T) {
+		gatewaytest.TestServer(t, eachConn(func(conn net.Conn) { _ = conn.Close() }))
+	},
+	"a server that does not call the application": func(t *testing.T) {
+		gatewaytest.TestServer(t, eachConn(func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 4096))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nseen")
+			_ = conn.Close()
+		}))
+	},
+	"a server whose application never ends": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
+			return startToy(t, gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				body, err := app.Call(env, start)
+				if body == nil {
+					return nil, err
+				}
+				return gateway.OnClose(body, func() error { select {} }), err
+			}))
+		})
+	},
+	"an exception that is not needed": func(t *testing.T) {
+		gatewaytest.TestServer(t, startToy, gatewaytest.Exception{Case: "R89/one-block-gets-a-length", Reason: "an old excuse"})
+	},
+	"an exception for no case": func(t *testing.T) {
+		gatewaytest.TestServer(t, startToy, gatewaytest.Exception{Case: "R89/no-such-case", Reason: "a slip of the pen"})
+	},
+	"an exception without a reason": func(t *testing.T) {
+		gatewaytest.TestServer(t, startToy, gatewaytest.Exception{Case: "R89/one-block-gets-a-length"})
+	},
+}
+
+// eachConn starts a server that does the same with each connection.
+func eachConn(serve func(conn net.Conn)) func(*testing.T, gateway.Application) string {
+	return func(t *testing.T, _ gateway.Application) string {
+		return listen(t, func(l net.Listener) {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go serve(conn)
+			}
+		})
+	}
+}
+
+// TestBadServer is what the child process runs.
+func TestBadServer(t *testing.T) {
+	name := os.Getenv(badServerVar)
+	if name == "" {
+		t.Skip("run by TestWrongThingsEndInAClearFailure in a process of its own")
+	}
+	if !strings.Contains(name, "exception") { // the others are not to fail on a busy machine
+		gatewaytest.SetPatience(200 * time.Millisecond)
+	}
+	badServers[name](t)
+}
+
+// Issue: "Both packages are given wrong things on purpose [...]. Each ends in a clear failure, never a hang or a panic of the
+// test binary."
+func TestWrongThingsEndInAClearFailure(t *testing.T) {
+	const first = "R2/fifty-requests-get-an-answer-each"
+	for name, want := range map[string][]string{
+		"nil":                                         {"TestServer needs a start func"},
+		"a start that never returns":                  {first, "start did not return within", "3 cases hung; the cases after them were not run"},
+		"a start that returns nothing":                {first, "start returned no URL"},
+		"a start that returns no URL":                 {first, `start returned "localhost:\x00 8000"`},
+		"a start that returns another scheme":         {first, `start returned "https://127.0.0.1:8000"`},
+		"a start that fails":                          {first, "no port is free"},
+		"a start that skips":                          {"no case was run"},
+		"a start that panics":                         {first, "start panicked: no configuration"},
+		"a server that is not there":                  {first, "R2: ", "no connection: ", "The server is to blame."},
+		"a server that answers garbage":               {first, `no HTTP response but "\x00\xff garbage \r\n"`, "The server is to blame."},
+		"a server that answers without end":           {first, "no HTTP response but"},
+		"a server whose body does not end":            {first, "the server hangs: after 200ms the body has not ended; so far it is \"five!\""},
+		"a server that hangs":                         {first, "the server hangs: no answer within 200ms", "3 cases hung"},
+		"a server that never accepts":                 {first, "the server hangs: no answer within 200ms", "3 cases hung"},
+		"a server that closes at once":                {first, "no answer: EOF"},
+		"a server that does not call the application": {first, "the application was not called"},
+		"a server whose application never ends":       {"a response did not come to its end within 200ms", "3 cases hung"},
+		"an exception that is not needed":             {"the exception for R89/one-block-gets-a-length is not needed", "an old excuse"},
+		"an exception for no case":                    {`there is no case "R89/no-such-case" to except`},
+		"an exception without a reason":               {`the exception for "R89/one-block-gets-a-length" gives no reason`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if badServers[name] == nil {
+				t.Fatal("there is no such bad server")
+			}
+			exe, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, exe, "-test.run=^TestBadServer$", "-test.timeout=50s")
+			cmd.Env = append(os.Environ(), badServerVar+"="+name)
+			output, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+				t.Errorf("the child ends with %v, want exit status 1", err)
+			}
+			for _, s := range want {
+				if !bytes.Contains(output, []byte(s)) {
+					t.Errorf("it does not say %q", s)
+				}
+			}
+			for _, s := range []string{"panic:", "goroutine ", "fatal error:", "test timed out"} {
+				if bytes.Contains(output, []byte(s)) {
+					t.Errorf("it says %q", s)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%s", strings.Join(strings.SplitN(string(output), "\n", 60)[:min(60, strings.Count(string(output), "\n"))], "\n"))
+			}
+		})
+	}
+	if len(badServers) != 20 {
+		t.Errorf("there are %d bad servers, and 20 are tested", len(badServers))
+	}
+}
