@@ -1,0 +1,181 @@
+// Package cgi runs an application as a CGI program (RFC 3875), from the perspective of the child process: one process,
+// one request, its environment, stdin and stdout. It is run_with_cgi of PEP 3333's example, and wsgiref's CGIHandler.
+//
+//	func main() {
+//		if err := cgi.Run(gateway.ApplicationFunc(hello)); err != nil {
+//			os.Exit(1)
+//		}
+//	}
+//
+// Started from a terminal, with no CGI variables in its environment, the program answers GET / on stdout.
+//
+// A CGI program is started for every request, so this package links neither net nor net/http, nor fmt: with them the
+// program starts at half the speed. Command line arguments are ignored: a host may put a query there (C39).
+//
+// What the host must do, it must do: one that sends a body and reads no answer before it is done (Apache) hangs, until
+// its own timeout, on an application that answers more than a pipe holds before it has read the body.
+package cgi
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/lazyctx"
+	"example.com/gateway/internal/request"
+)
+
+// Run serves the one request that this process was started for and returns when the response is out.
+//
+// It returns an error if the response is not whole; it was reported on stderr, but for a client that left, and the caller
+// only turns it into an exit status other than 0. A response that is whole, be it "500 Internal Server Error" for an
+// application that failed or "400 Bad Request" for a request that is malformed, is no error here; what led to it is on
+// stderr.
+//
+// The environ's Vars are the process's environment as CGI defines it, whatever else is in the environment (R41), and
+// defaults for what a host may leave out: SERVER_PROTOCOL HTTP/1.0, SERVER_NAME localhost, SERVER_PORT. REQUEST_URI is
+// there if the host sends it. Errors is stderr, which goes to the host's log. Multiprocess and RunOnce are true,
+// Multithread is false. The process's own environment still has HTTP_PROXY if the client sent a Proxy header: a program
+// that runs others, or calls http.ProxyFromEnvironment without REQUEST_METHOD set, should unset it (httpoxy).
+//
+// The Context ends with gateway.ErrShutdown on SIGTERM, and with gateway.ErrDisconnected when a write finds that the
+// host has closed stdout: a broken pipe is an error of Write, not the death by SIGPIPE that Go has for stdout. SIGTERM
+// is caught once it matters: when Done or Err is asked for, and from the first block on of a body that may have more, or a
+// Close with something to do; that is any but a Text. The iteration then stops at the next block. A SIGTERM more than a
+// second after the first ends the process at once.
+//
+// What the application left unread of the body is read and dropped before Run returns, up to 64 MiB and 30 seconds,
+// unless the client has left or SIGTERM has come.
+func Run(app gateway.Application) error { return new(Program).Run(app) }
+
+// A Program is a CGI program's surroundings. The zero value is the real process; tests, and programs that stand in for
+// a CGI program, set fields. It serves one request.
+type Program struct {
+	// Env is the environment in the form "NAME=value"; nil means os.Environ. Entries without a "=" or a name are
+	// ignored.
+	Env []string
+
+	// Stdin has the request's body. No more than CONTENT_LENGTH bytes of it are read; all of it if there is no
+	// CONTENT_LENGTH but HTTP_TRANSFER_ENCODING says chunked (Apache); and none otherwise. nil means os.Stdin.
+	Stdin io.Reader
+
+	// Stdout takes the response, head and first block in one Write. nil means the process's stdout.
+	Stdout io.Writer
+
+	// Stderr is the environ's Errors. nil means the process's stderr.
+	Stderr io.Writer
+}
+
+// What Run reads of a body that the application did not: enough for an upload that was refused, and not for ever. Only a
+// test changes them.
+var (
+	drainBytes int64 = 64 << 20
+	drainTime        = 30 * time.Second
+)
+
+// errNoStdout is returned by Run when the process was started with its stdout closed.
+var errNoStdout = errors.New("cgi: stdout was closed when the process started")
+
+// Run serves the one request, as the function [Run] does.
+func (p *Program) Run(app gateway.Application) error {
+	stdin, stdout, stderr := p.Stdin, p.Stdout, p.Stderr
+	if stderr == nil {
+		stderr = new(lazyStderr)
+	}
+	if stdout == nil {
+		out, err := openStdout()
+		if err != nil {
+			_, _ = io.WriteString(stderr, "gateway: "+err.Error()+"\n")
+			return err
+		}
+		stdout = out
+	}
+	if stdin == nil {
+		stdin = os.Stdin
+	}
+	vars := p.Env
+	if vars == nil {
+		vars = processEnviron()
+	}
+
+	env, body, err := environ(vars, stdin)
+	env.Errors = stderr
+	var ctx lazyctx.Context
+	ctx.Init(env.Context(), func() { watchSignals(&ctx) })
+	env = env.WithContext(&ctx)
+	if err != nil {
+		refusal := err
+		app = gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			return refuse(env, start, refusal)
+		})
+	}
+	t := &transport{w: stdout, ctx: &ctx}
+	err = gateway.Respond(app, env, t)
+	ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
+	// The host may be sending still. One that has sent SIGTERM waits for the end of the process, not for the answer.
+	if t.err == nil && !errors.Is(ctx.Cause(), gateway.ErrShutdown) {
+		body.Drain(drainBytes, drainTime)
+	}
+	if errors.Is(err, gateway.ErrBroken) {
+		return err
+	}
+	return nil
+}
+
+// environ makes the request of a process's environment. Its error is one for a 400.
+func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, error) {
+	env := &gateway.Environ{
+		Vars:         make(map[string]string, len(list)+4),
+		Multiprocess: true,
+		RunOnce:      true,
+	}
+	var err error
+	for _, entry := range list {
+		name, value, found := strings.Cut(entry, "=")
+		if !found || name == "" {
+			continue // Windows has "=C:=C:\dir"
+		}
+		if fault := request.Add(env.Vars, name, value); err == nil {
+			err = fault // the first is enough: a client may have sent thousands
+		}
+	}
+	if !isRequest(env.Vars) { // from a terminal
+		env.Vars["REQUEST_METHOD"], env.Vars["PATH_INFO"] = "GET", "/"
+	}
+	length, fault := request.Finish(env)
+	if err == nil {
+		err = fault
+	}
+	if fault != nil { // a body that is refused is drained, too, if it has a length
+		if length, fault = env.ContentLength(); fault != nil {
+			length = 0
+		}
+	}
+	if length < 0 && !request.Chunked(env) {
+		length = 0
+	}
+	body := request.NewBody(stdin, length)
+	env.Input = body
+	return env, body, err
+}
+
+// isRequest reports whether a host has set any of the variables that make a request.
+func isRequest(vars map[string]string) bool {
+	for _, name := range [...]string{"GATEWAY_INTERFACE", "REQUEST_METHOD", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO",
+		"QUERY_STRING", "REQUEST_URI", "CONTENT_LENGTH", "CONTENT_TYPE"} {
+		if _, found := vars[name]; found {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse is the application of a request that no application should see.
+func refuse(env *gateway.Environ, start gateway.StartResponse, why error) (gateway.Body, error) {
+	_, _ = io.WriteString(env.Errors, why.Error()+"\n")
+	_, err := start(gateway.Status(400), gateway.Headers{{"Content-Type", "text/plain"}}, nil)
+	return gateway.Text("400 Bad Request\n"), err
+}

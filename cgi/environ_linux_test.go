@@ -1,0 +1,56 @@
+package cgi_test
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+// fcgiwrap, seen with nginx 1.22, has a variable for each line of a repeated header; package os/exec removes duplicates, so
+// the process is started without it.
+func TestRepeatedVariablesOfFcgiwrapAllArrive(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		env  []string
+		want []string // in what the application or the error page says
+	}{
+		{"cookies and headers are joined (C28, E19)",
+			[]string{"FCGI_ROLE=RESPONDER", "HTTP_COOKIE=a=1", "HTTP_X=1", "HTTP_COOKIE=b=2", "HTTP_X=2"},
+			[]string{"Status: 200 OK", `HTTP_COOKIE="a=1; b=2"`, `HTTP_X="1, 2"`}},
+		{"two lengths that differ are refused (E22)",
+			[]string{"FCGI_ROLE=RESPONDER", "CONTENT_LENGTH=5", "CONTENT_LENGTH=6"}, []string{"Status: 400 Bad Request"}},
+		{"another host's first one counts", []string{"HTTP_X=1", "HTTP_X=2"}, []string{"Status: 200 OK", `HTTP_X="1"`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			null, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer null.Close()
+			env := append([]string{appVar + "=environ", "GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET"}, test.env...)
+			p, err := os.StartProcess(os.Args[0], os.Args[:1], &os.ProcAttr{Env: env, Files: []*os.File{null, w, null}})
+			w.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := io.ReadAll(r)
+			if err != nil {
+				t.Error(err)
+			}
+			if state, err := p.Wait(); err != nil || !state.Success() {
+				t.Errorf("%v, %v", state, err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("%q is not in\n%s", want, out)
+				}
+			}
+		})
+	}
+}

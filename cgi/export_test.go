@@ -1,0 +1,7 @@
+package cgi
+
+import "time"
+
+// SetDrain changes how much of an unread body Run reads, which a test cannot wait for otherwise. A child process calls
+// it before Run.
+func SetDrain(bytes int64, limit time.Duration) { drainBytes, drainTime = bytes, limit }
