@@ -1,0 +1,420 @@
+// Package single serves protocols that have one request a connection: variables, the body as it is, a response that ends with the
+// connection. SCGI and uwsgi share it; each adds how the variables and the head look on the wire.
+package single
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"math"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/backend"
+	"example.com/gateway/internal/lazyctx"
+	"example.com/gateway/internal/request"
+)
+
+// A Protocol is what differs.
+type Protocol struct {
+	Name string
+
+	// ReadVars reads the variables and calls add for each. Its error is one for request.Refuse, or any other, which
+	// closes the connection: for what is not the protocol, no answer would be understood.
+	ReadVars func(r *bufio.Reader, limits *backend.Limits, add func(name, value string) error) error
+
+	// AppendHead appends the head of a response. serverProtocol is SERVER_PROTOCOL.
+	AppendHead func(b []byte, status string, headers gateway.Headers, serverProtocol string) []byte
+}
+
+// A Server is a server of such a protocol. Serve, Shutdown and Close are those of its Backend.
+type Server struct {
+	Protocol    *Protocol
+	Application gateway.Application
+	Limits      backend.Limits // with defaults
+	ErrorLog    *log.Logger
+	Backend     *backend.Server
+	InFlight    *atomic.Int64
+}
+
+// What is read of a body that the application did not: an answer that is sent while the host is still sending is lost, if the
+// connection is closed on what it sends.
+const (
+	drainBytes = 64 << 20
+	drainTime  = 5 * time.Second
+
+	readSize  = 4 << 10
+	maxCopy   = 16 << 10
+	fileChunk = 64 << 10 // what the host has one WriteTimeout for
+)
+
+// Handle serves one connection.
+func (s *Server) Handle(nc *backend.Conn) {
+	defer nc.Close()
+	c := &conn{s: s, nc: nc, in: readers.Get().(*bufio.Reader)}
+	c.in.Reset(nc.Conn)
+	begun := false
+	defer func() {
+		if !begun {
+			c.release()
+		}
+	}()
+	c.setReadDeadline(s.Limits.ReadHeaderTimeout)
+	vars := make(map[string]string, 32)
+	n, size := 0, 0
+	var malformed error
+	err := s.Protocol.ReadVars(c.in, &s.Limits, func(name, value string) error {
+		if n++; n > s.Limits.MaxHeaders {
+			return request.ErrHeaderTooLarge
+		}
+		if size += len(name) + len(value); size > s.Limits.MaxHeaderBytes {
+			return request.ErrHeaderTooLarge
+		}
+		err := checkName(name)
+		if err == nil {
+			err = request.Add(vars, name, value)
+		}
+		if malformed == nil {
+			malformed = err
+		}
+		return nil
+	})
+	if err == nil {
+		err = malformed
+	}
+	if err != nil && !errors.Is(err, request.ErrMalformed) && !errors.Is(err, request.ErrHeaderTooLarge) {
+		if !isHangUp(err) {
+			s.ErrorLog.Printf("%s: %v: %v", s.Protocol.Name, nc.RemoteAddr(), err)
+		}
+		return
+	}
+	if !nc.SetBusy() {
+		return
+	}
+	begun = true
+	c.respond(vars, err)
+}
+
+// checkName refuses what no variable is called. A line break in a name would become one of whatever prints it; a "=", another
+// variable of a program that the application starts (C1).
+func checkName(name string) error {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c == '=' || c == 0x7F {
+			return errName
+		}
+	}
+	return nil
+}
+
+var errName = fmt.Errorf("%w: a variable's name has a space, an equals sign or a control character", request.ErrMalformed)
+
+// ReadString reads n bytes. It takes memory for what has come, not for what was announced.
+func ReadString(r *bufio.Reader, n int) (string, error) {
+	var b strings.Builder
+	b.Grow(min(n, readSize))
+	for n > 0 {
+		if _, err := r.Peek(1); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return "", err
+		}
+		p, _ := r.Peek(min(n, r.Buffered()))
+		b.Write(p)
+		n -= len(p)
+		_, _ = r.Discard(len(p))
+	}
+	return b.String(), nil
+}
+
+// A conn is a connection with its one request, of which it is the transport.
+type conn struct {
+	s    *Server
+	nc   *backend.Conn
+	in   *bufio.Reader
+	ctx  lazyctx.Context
+	body request.Body
+	vars map[string]string
+
+	head []byte // held back until the first Write
+
+	reading sync.Mutex // held by who reads the body from in
+
+	mu      sync.Mutex
+	left    int64 // of the body
+	gone    error // of a read: the host is
+	watched bool  // Done was asked for
+	looking bool  // a goroutine waits for the end of the connection
+	over    bool  // the response is
+}
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSize) }}
+
+func (c *conn) respond(vars map[string]string, err error) {
+	s := c.s
+	c.vars = vars
+	env := &gateway.Environ{Vars: vars, Errors: (*errorLog)(c), Multithread: true, Multiprocess: true}
+	length, fault := request.Finish(env)
+	switch {
+	case err != nil:
+	case fault != nil:
+		err = fault
+	case length > s.Limits.MaxBodyBytes:
+		err = request.ErrBodyTooLarge
+	case length < 0 && request.Chunked(env):
+		err = request.ErrLengthRequired // uWSGI's router passes chunks on as they are, which is no part of the protocol
+	case length < 0:
+		length = 0 // hosts of these protocols never close their half: what follows is silence
+	}
+	if s.InFlight.Add(1) > int64(s.Limits.MaxRequests) {
+		err = request.ErrOverloaded
+	}
+	app := s.Application
+	if err != nil {
+		app = request.Refuse(err)
+	}
+	c.left = length
+	if err != nil { // whatever is still coming is drained, so that the answer arrives
+		if length < 0 || errors.Is(err, request.ErrMalformed) {
+			c.left = math.MaxInt64
+		}
+		length = 0
+	}
+	c.body.Init((*bodyReader)(c), length, s.Limits.MaxBodyBytes)
+	env.Input = &c.body
+	c.ctx.Init(s.Backend.Context(), func() { go c.watch() })
+	broken := true // also when the application ends its goroutine and nothing else is known
+	defer func() {
+		s.InFlight.Add(-1)
+		c.ctx.Cancel(gateway.ErrEnded)
+		c.end(broken)
+	}()
+	err = gateway.Respond(app, env.WithContext(&c.ctx), c)
+	broken = errors.Is(err, gateway.ErrBroken)
+}
+
+// end ends the connection: by a reset if the response is not whole, so that the client can tell. Over a Unix socket there is
+// none; a response with a Content-Length tells all the same.
+func (c *conn) end(broken bool) {
+	c.mu.Lock()
+	c.over = true
+	left, looking := c.left, c.looking
+	c.mu.Unlock()
+	if broken {
+		if tcp, ok := c.nc.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	} else if left > 0 {
+		c.drain()
+	}
+	c.nc.Close()
+	if !looking && c.reading.TryLock() { // nobody is in it, nor will be
+		c.release()
+		c.reading.Unlock()
+	}
+}
+
+// drain reads what is left of the body, so that the answer arrives. A goroutine that the application has left in Read, as
+// httputil.ReverseProxy does, returns with the next bytes.
+func (c *conn) drain() {
+	half, ok := c.nc.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.nc.Conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.mu.Lock()
+	left := min(c.left, drainBytes)
+	c.mu.Unlock()
+	_, _ = io.CopyN(io.Discard, c.in, left)
+}
+
+func (c *conn) release() {
+	c.in.Reset(nil)
+	readers.Put(c.in)
+}
+
+// A bodyReader reads the bytes after the variables.
+type bodyReader conn
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	c := (*conn)(b)
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if !c.startRead() {
+		return 0, gateway.ErrEnded
+	}
+	n, err := c.in.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left -= int64(n); c.left == 0 {
+		c.look()
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.gone = err // in the middle of the body
+		c.look()
+	}
+	return n, err
+}
+
+// startRead gives the next bytes of the body their time, and reports whether it may still be read: when the response is over, in
+// may be another connection's already.
+func (c *conn) startRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
+	if c.in.Buffered() == 0 {
+		c.setReadDeadline(c.s.Limits.ReadTimeout)
+	}
+	return true
+}
+
+func (c *conn) setReadDeadline(timeout time.Duration) {
+	var deadline time.Time
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	_ = c.nc.Conn.SetReadDeadline(deadline)
+}
+
+// watch is called when the application asks for Done.
+func (c *conn) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watched = true
+	c.look()
+}
+
+// look waits for the end of the connection, once there is nothing else to read from it, and tells if that was met before. c.mu is
+// held. The host is then gone: these protocols have no use for half a connection.
+func (c *conn) look() {
+	if c.watched && c.gone != nil {
+		c.ctx.Cancel(&disconnected{c.gone})
+		return
+	}
+	if !c.watched || c.left > 0 || c.looking || c.over {
+		return
+	}
+	c.looking = true
+	_ = c.nc.Conn.SetReadDeadline(time.Time{})
+	go func() {
+		for {
+			if _, err := c.in.Peek(1); err != nil {
+				c.ctx.Cancel(&disconnected{err})
+				return
+			}
+			_, _ = c.in.Discard(c.in.Buffered()) // more than CONTENT_LENGTH: not ours to see
+		}
+	}()
+}
+
+// WriteHead implements gateway.Transport.
+func (c *conn) WriteHead(status string, headers gateway.Headers) error {
+	c.head = c.s.Protocol.AppendHead(make([]byte, 0, 512), status, headers, c.vars["SERVER_PROTOCOL"])
+	return nil
+}
+
+// Write implements gateway.Transport. Head and first block leave in one system call.
+func (c *conn) Write(block []byte) (n int, err error) {
+	head := c.head
+	c.head = nil
+	var sent int64
+	switch {
+	case head == nil:
+		sent, err = c.send(&net.Buffers{block})
+	case len(block) <= maxCopy:
+		sent, err = c.send(&net.Buffers{append(head, block...)})
+	default:
+		sent, err = c.send(&net.Buffers{head, block})
+	}
+	if err != nil {
+		err = &disconnected{err}
+		c.ctx.Cancel(err)
+	}
+	return int(max(sent-int64(len(head)), 0)), err
+}
+
+// send sends all of bufs. As long as the host accepts something within the time, a slow client costs nothing but its time.
+func (c *conn) send(bufs *net.Buffers) (sent int64, err error) {
+	for {
+		c.setWriteDeadline()
+		var n int64
+		if len(*bufs) == 1 { // the common case, without writev(2)
+			var m int
+			m, err = c.nc.Conn.Write((*bufs)[0])
+			n, (*bufs)[0] = int64(m), (*bufs)[0][m:]
+		} else {
+			n, err = bufs.WriteTo(c.nc.Conn)
+		}
+		sent += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return sent, err
+		}
+	}
+}
+
+func (c *conn) setWriteDeadline() {
+	if timeout := c.s.Limits.WriteTimeout; timeout > 0 {
+		_ = c.nc.Conn.SetWriteDeadline(time.Now().Add(timeout))
+	}
+}
+
+// SendFile implements sendfile.Sender: sendfile(2) where there is one.
+func (c *conn) SendFile(src io.Reader) (sent int64, err error) {
+	for {
+		c.setWriteDeadline()
+		part := &io.LimitedReader{R: src, N: fileChunk}
+		if all, ok := src.(*io.LimitedReader); ok { // the system call is not found below two of them
+			part.R, part.N = all.R, min(all.N, fileChunk)
+			all.N -= part.N
+		}
+		want := part.N
+		n, err := copyFile(c.nc.Conn, part)
+		if sent += n; err != nil {
+			if !isOfFile(err) {
+				err = &disconnected{err}
+			}
+			return sent, err
+		}
+		if n < want || want == 0 { // the end of the file, or of src
+			return sent, nil
+		}
+	}
+}
+
+// isOfFile reports that it is the file that cannot be read, and nobody has left.
+func isOfFile(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) || errors.Is(err, syscall.EIO) || !errors.As(err, new(*net.OpError))
+}
+
+// An errorLog is the request's Errors: these protocols have no way to the host's log.
+type errorLog conn
+
+func (e *errorLog) Write(p []byte) (int, error) {
+	e.s.ErrorLog.Printf("%s", p)
+	return len(p), nil
+}
+
+// A disconnected is a host that is gone, as gateway.ErrDisconnected with what told.
+type disconnected struct{ err error }
+
+func (d *disconnected) Error() string   { return gateway.ErrDisconnected.Error() + ": " + d.err.Error() }
+func (d *disconnected) Unwrap() []error { return []error{gateway.ErrDisconnected, d.err} }
+
+// isHangUp reports that err is how connections end.
+func isHangUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded)
+}

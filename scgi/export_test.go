@@ -1,0 +1,4 @@
+package scgi
+
+// ReadVars is for tests of the wire format alone.
+var ReadVars = readVars
