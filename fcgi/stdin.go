@@ -1,0 +1,131 @@
+package fcgi
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+// A stdin is what has come of a request's body before its application reads it. It is guarded by the connection's mutex.
+//
+// FastCGI has no way to stop one of several requests. So that a body that nobody reads stalls nobody, it goes to a file when
+// it is larger than window. Only where a host has not been seen to send several requests at a time, and the application
+// keeps up, the host is held up, as it would be by any program that reads.
+type stdin struct {
+	mem  []byte // unread
+	file *os.File
+	r, w int64 // of file: what is after r is unread, and comes after mem
+	err  error // what comes after: io.EOF, or why the body is not whole
+}
+
+const (
+	window = 256 << 10
+
+	// patience is how long an application may take to read as much as one read of the host's bytes brings.
+	patience = 10 * time.Millisecond
+
+	// maxFile is how much of a body is kept on disk; the host waits beyond.
+	maxFile = 1 << 30
+)
+
+// cutShort is the end of a body that the host did not finish.
+var cutShort = io.ErrUnexpectedEOF
+
+func (s *stdin) empty() bool { return len(s.mem) == 0 && s.r == s.w }
+
+// fail ends the body, if it has not ended.
+func (s *stdin) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// get moves what is there to p.
+func (s *stdin) get(p []byte) (n int, err error) {
+	if len(s.mem) > 0 {
+		n = copy(p, s.mem)
+		if s.mem = s.mem[n:]; len(s.mem) == 0 {
+			s.mem = nil
+		}
+		return n, nil
+	}
+	if s.r < s.w {
+		n, err = s.file.ReadAt(p[:min(int64(len(p)), s.w-s.r)], s.r)
+		if s.r += int64(n); s.r == s.w {
+			s.r, s.w = 0, 0 // begin again at the front
+		}
+		if n > 0 {
+			err = nil
+		} else if err == io.EOF {
+			err = io.ErrUnexpectedEOF // somebody has cut the file
+		}
+		return n, err
+	}
+	return 0, s.err
+}
+
+// put appends a piece.
+func (s *stdin) put(c *conn, r *call, piece []byte) {
+	closed := func() bool { return s.err != nil || r.state == ending }
+	fits := func() bool { return s.w == 0 && len(s.mem)+len(piece) <= window }
+	if !closed() && !fits() && s.w == 0 && !c.plural && r.state == running {
+		late := false
+		timer := time.AfterFunc(patience, func() {
+			c.mu.Lock()
+			late = true
+			c.changed.Broadcast()
+			c.mu.Unlock()
+		})
+		for !closed() && !fits() && !late {
+			c.changed.Wait()
+		}
+		timer.Stop()
+	}
+	for !closed() && s.w > maxFile {
+		if r.state == receiving { // who would read it?
+			s.fail(errSpool)
+			return
+		}
+		c.changed.Wait()
+	}
+	switch {
+	case closed():
+	case fits():
+		s.mem = append(s.mem, piece...)
+	default:
+		s.spill(piece)
+	}
+	c.changed.Broadcast()
+}
+
+var errSpool = errors.New("fcgi: body is too large to be kept until it is read")
+
+// spill appends a piece to the file. A disk that is full is the problem of the application, not of the connection.
+func (s *stdin) spill(piece []byte) {
+	if s.file == nil {
+		file, err := os.CreateTemp("", "gateway-stdin-*")
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		s.file = file
+		_ = os.Remove(file.Name()) // it lives as long as it is open; where that is not possible, close removes it
+	}
+	n, err := s.file.WriteAt(piece, s.w)
+	s.w += int64(n)
+	if err != nil {
+		s.fail(err)
+	}
+}
+
+// close releases what is held.
+func (s *stdin) close() {
+	s.fail(cutShort)
+	s.mem = nil
+	if s.file != nil {
+		s.file.Close()
+		_ = os.Remove(s.file.Name())
+		s.file, s.r, s.w = nil, 0, 0
+	}
+}
