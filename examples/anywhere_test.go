@@ -1,0 +1,75 @@
+package examples_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// The same binary as an HTTP server and as a CGI program. What else it can be is tested in package serve.
+func TestAnywhereIsAServerOrAProgram(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be interrupted on Windows")
+	}
+	program := filepath.Join(buildAll(t), "anywhere"+exe())
+
+	server := exec.Command(program)
+	server.Env = append(withoutCGI(os.Environ()), "GATEWAY=http:tcp:127.0.0.1:0")
+	stderr, err := server.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Process.Kill()
+	r := bufio.NewReader(stderr)
+	line, err := r.ReadString('\n')
+	m := regexp.MustCompile(`^gateway: serving http on (http://127\.0\.0\.1:\d+), since GATEWAY says so\n$`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("it says %q, %v", line, err)
+	}
+	res, err := http.Get(m[1] + "/a%20path?q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	for _, want := range []string{
+		"You have called " + m[1] + "/a%20path?q.\n", fmt.Sprintf("in a process that serves many, number %d.\n", server.Process.Pid),
+		"GATEWAY_INTERFACE is \"CGI/1.1\".\n", "PATH_INFO is \"/a path\".\n", "REQUEST_URI is \"/a%20path?q\".\n",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page is %q, %v; there is no %q", page, err, want)
+		}
+	}
+	if err := server.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	rest, _ := io.ReadAll(r)
+	if err := server.Wait(); err != nil {
+		t.Errorf("after an interrupt: %v, it says %q", err, rest)
+	}
+
+	cgi := exec.Command(program)
+	cgi.Env = append(withoutCGI(os.Environ()), "GATEWAY=", "LISTEN_PID=", "GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "SERVER_NAME=example.com",
+		"SERVER_PORT=80", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=test/1", "SCRIPT_NAME=/cgi-bin/anywhere", "PATH_INFO=/x")
+	out, err := cgi.CombinedOutput()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"Status: 200 OK\r\n", "You have called http://example.com/cgi-bin/anywhere/x.\n", "in a process of its own",
+		"SERVER_SOFTWARE is \"test/1\".\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the output is %q, there is no %q", out, want)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+// Package examples_test builds every example and runs it as its comment says.
+package examples_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// crlf is text as CGI has its head: lines with LF in a Go literal, the head's with CR LF on the wire.
+func crlf(text string) string {
+	head, body, _ := strings.Cut(text, "\n\n")
+	return strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n" + body
+}
+
+var long = strings.Repeat("no line break ", 1<<16) // a line that no buffer holds
+
+func digest(body string) string {
+	sum := sha256.Sum256([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
+func post(contentType, body string) []string {
+	return []string{"REQUEST_METHOD=POST", "CONTENT_TYPE=" + contentType, fmt.Sprint("CONTENT_LENGTH=", len(body))}
+}
+
+var tests = []struct {
+	example, name string
+	env           []string // added to an environment without CGI variables
+	stdin         string
+	stdout        string // as crlf has it
+	stderr        string
+}{
+	{example: "function", name: "hello",
+		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 14\n\nHello World !\n"},
+	{example: "struct", name: "hello",
+		stdout: "Status: 200 OK\nContent-Type: text/plain\n\nHello World !\n"},
+	{example: "struct", name: "reads the request when it is ranged",
+		env:    []string{"REQUEST_METHOD=GET", "HTTP_X_NAME=Phillip"},
+		stdout: "Status: 200 OK\nContent-Type: text/plain\n\nHello Phillip !\n"},
+	{example: "middleware", name: "headers, writer and body",
+		stdout: "Status: 200 OK\nContent-Type: text/plain\n\nellohay oughthray ethay iterwray !\nellohay oughthray ethay odybay !\n"},
+	{example: "stream", name: "all events, then Close", env: []string{"REQUEST_METHOD=GET", "QUERY_STRING=2"},
+		stdout: "Status: 200 OK\nContent-Type: text/event-stream\nCache-Control: no-store\n\ndata: tick 1\n\ndata: tick 2\n\n",
+		stderr: "ticks: closed\n"},
+	{example: "upload", name: "by line", env: post("text/plain", "one\ntwo\nthree"), stdin: "one\ntwo\nthree",
+		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 91\n\nlines: 3\nsize: 13\nsha256: " + digest("one\ntwo\nthree") + "\n"},
+	{example: "upload", name: "by line, a long one", env: post("text/plain", long), stdin: long,
+		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 95\n\nlines: 1\nsize: 917504\nsha256: " + digest(long) + "\n"},
+	{example: "upload", name: "by block", env: post("application/octet-stream", "\x00\xff\n"), stdin: "\x00\xff\n",
+		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 81\n\nsize: 3\nsha256: " + digest("\x00\xff\n") + "\n"},
+	{example: "upload", name: "nothing", env: post("text/plain", ""),
+		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 90\n\nlines: 0\nsize: 0\nsha256: " + digest("") + "\n"},
+	{example: "upload", name: "cut short", env: post("application/octet-stream", "four"), stdin: "fou",
+		stdout: "Status: 400 Bad Request\nContent-Type: text/plain\nContent-Length: 26\n\nThe upload was cut short.\n"},
+	{example: "framework", name: "a pattern of the mux", env: []string{"GATEWAY=cgi", "REQUEST_METHOD=GET", "PATH_INFO=/hello/gopher"},
+		stdout: "Status: 200 OK\nContent-Type: text/plain; charset=utf-8\nContent-Length: 15\n\nHello gopher !\n", stderr: "GET /hello/gopher\n"},
+	{example: "framework", name: "what only the environ has", env: []string{"GATEWAY=cgi", "REQUEST_METHOD=GET", "PATH_INFO=/whoami", "REMOTE_USER=ada"},
+		stdout: "Status: 200 OK\nContent-Type: text/plain; charset=utf-8\nContent-Length: 4\n\nada\n", stderr: "GET /whoami\n"},
+	{example: "framework", name: "another method", env: []string{"GATEWAY=cgi", "REQUEST_METHOD=DELETE", "PATH_INFO=/whoami"},
+		stdout: "Status: 405 Method Not Allowed\nContent-Type: text/plain; charset=utf-8\nAllow: GET, HEAD\nX-Content-Type-Options: nosniff\n" +
+			"Content-Length: 19\n\nMethod Not Allowed\n", stderr: "DELETE /whoami\n"},
+	{example: "upload", name: "without a body",
+		stdout: "Status: 405 Method Not Allowed\nContent-Type: text/plain\nAllow: POST\nContent-Length: 26\n\nSend something with POST.\n"},
+}
+
+func TestExamplesAnswerAsTheirCommentsSay(t *testing.T) {
+	bin := buildAll(t)
+	for _, test := range tests {
+		t.Run(test.example+"/"+test.name, func(t *testing.T) {
+			cmd := exec.Command(filepath.Join(bin, test.example+exe()))
+			cmd.Env = append(withoutCGI(os.Environ()), test.env...)
+			cmd.Stdin = strings.NewReader(test.stdin)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if err := cmd.Run(); err != nil {
+				t.Errorf("%v, stderr %q", err, &stderr)
+			}
+			if got, want := stdout.String(), crlf(test.stdout); got != want {
+				t.Errorf("stdout is\n%q, want\n%q", got, want)
+			}
+			if got := stderr.String(); got != test.stderr {
+				t.Errorf("stderr is %q, want %q", got, test.stderr)
+			}
+		})
+	}
+}
+
+func TestEveryExampleIsTestedAndShort(t *testing.T) {
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, main := range mains {
+		name := filepath.Dir(main)
+		source, err := os.ReadFile(main)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(source, []byte("\n")); n >= 80 {
+			t.Errorf("%s has %d lines, an example has less than 80", main, n)
+		}
+		if !bytes.Contains(source, []byte("go run ./examples/"+name)) {
+			t.Errorf("%s does not say how to run it", main)
+		}
+		found := name == "anywhere" // a server, with a test of its own
+		for _, test := range tests {
+			found = found || test.example == name
+		}
+		if !found {
+			t.Errorf("no test runs %s", main)
+		}
+	}
+}
+
+func buildAll(t *testing.T) (dir string) {
+	dir = t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./...").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func exe() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// withoutCGI is for a test run that is itself started by a web server's environment.
+func withoutCGI(env []string) (list []string) {
+	for _, entry := range env {
+		switch name, _, _ := strings.Cut(entry, "="); name {
+		case "GATEWAY_INTERFACE", "REQUEST_METHOD", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING",
+			"REQUEST_URI", "CONTENT_LENGTH", "CONTENT_TYPE":
+		default:
+			list = append(list, entry)
+		}
+	}
+	return list
+}
