@@ -1,0 +1,168 @@
+package validate
+
+import (
+	"slices"
+	"sync"
+
+	"example.com/gateway"
+)
+
+// A flowKey is the key of a flow in a Context: one for each middleware under the lint.
+type flowKey struct{ _ byte }
+
+// A flow is one request on its way through a middleware, and what the two halves of the lint know together. A nil flow is
+// that of a request with no middleware.
+type flow struct {
+	outer *request
+
+	mu       sync.Mutex
+	found    []fault    // by either half: what is passed on is not reported again
+	calls    int        // of the inner application
+	open     []*request // inner ones whose body waits for its Close
+	returned bool       // the outer Call has
+	early    string     // place where an inner body was ranged before that
+	blocks   int        // of inner bodies
+	passed   int        // steps of the outer body
+	kept     int        // inner blocks for which the outer body made no step
+	keptBy   string     // place
+	writing  int        // inner writers in use
+}
+
+func (f *flow) once(fault fault) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.Contains(f.found, fault) {
+		return false
+	}
+	f.found = append(f.found, fault)
+	return true
+}
+
+// callReturned follows the return of a Call.
+func (f *flow) callReturned(r *request, body gateway.Body, err error) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	early := ""
+	if r.lint.inner {
+		f.calls++
+		if body != nil {
+			f.open = append(f.open, r)
+		}
+	} else {
+		f.returned = true
+		if f.calls == 1 && err == nil && body != nil { // with several, one may be for the middleware's own use
+			early = f.early
+		}
+	}
+	f.mu.Unlock()
+	if early != "" {
+		f.outer.findAt(inside, "R96", "the inner body was ranged before Call had returned", early)
+	}
+}
+
+// begin follows the beginning of an iteration.
+func (f *flow) begin(r *request) {
+	if f == nil || !r.lint.inner {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.returned && f.early == "" {
+		if f.early = caller(outside); f.early == "" {
+			f.early = placeOf(f.outer.lint.app)
+		}
+	}
+}
+
+// arrive follows a block on its way out, and returns how many steps the outer body has made so far.
+func (f *flow) arrive(r *request) (passed int) {
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	if r.lint.inner {
+		f.blocks++
+		passed = f.passed
+		f.mu.Unlock()
+		return passed
+	}
+	f.passed++
+	keptBack := f.kept > 0 && f.calls == 1
+	f.kept = 0
+	place := f.keptBy
+	f.mu.Unlock()
+	if keptBack {
+		r.findAt(inside, "R94", "an inner block was kept back while the next was asked for, and no block was yielded", place)
+	}
+	return 0
+}
+
+// moveOn follows the return of a yield: the next block is asked for, or none.
+func (f *flow) moveOn(r *request, arrived int, going bool, yield func([]byte, error) bool) {
+	if f == nil || !r.lint.inner || !going {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.returned && f.passed == arrived {
+		if f.kept == 0 {
+			f.keptBy = placeOf(yield)
+		}
+		f.kept++
+	}
+}
+
+// finished follows the end of an iteration that nothing has cut short.
+func (f *flow) finished(r *request) {
+	if f == nil || r.lint.inner {
+		return
+	}
+	f.mu.Lock()
+	swallowed := f.kept > 0 && f.calls == 1
+	place := f.keptBy
+	f.mu.Unlock()
+	if swallowed {
+		r.findAt(inside, "R95", "an inner block came, and no block was yielded for it", place)
+	}
+}
+
+// write follows a use of a writer; what it returns, the end of that.
+func (f *flow) write(r *request) (done func()) {
+	if f == nil {
+		return func() {}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.lint.inner {
+		f.writing++
+		return func() {
+			f.mu.Lock()
+			f.writing--
+			f.mu.Unlock()
+		}
+	}
+	if f.blocks > 0 && f.writing == 0 && f.calls <= 1 {
+		return func() { r.find(inside, "R97", "the outer writer was used after the inner body had yielded") }
+	}
+	return func() {}
+}
+
+// end follows the end of a response.
+func (f *flow) end(r *request) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	var open []*request
+	if r.lint.inner {
+		f.open = slices.DeleteFunc(f.open, func(other *request) bool { return other == r })
+	} else {
+		open, f.open = f.open, nil
+	}
+	f.mu.Unlock()
+	for _, inner := range open {
+		inner.findAt(outside, "R21", "the response is over, and the inner body was not closed", placeOf(f.outer.lint.app))
+	}
+}
