@@ -1,0 +1,221 @@
+//go:build interop && linux
+
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/cgi"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A host is a web server that can run CGI programs, or pass requests on to a server behind it.
+type host struct {
+	name  string
+	start func(t *testing.T, s *site) // with its configuration from testdata
+}
+
+var hosts = []host{
+	{"apache", func(t *testing.T, s *site) {
+		s.run(t, "apache2", "-f", s.configure(t, "apache.conf"), "-D", "FOREGROUND", "-c", timeout)
+	}},
+	{"apache-prefork", func(t *testing.T, s *site) {
+		s.run(t, "apache2", "-f", s.configure(t, "apache-prefork.conf"), "-D", "FOREGROUND", "-c", timeout)
+	}},
+	{"lighttpd", func(t *testing.T, s *site) {
+		s.run(t, "lighttpd", "-D", "-f", s.configure(t, "lighttpd.conf"))
+	}},
+	{"nginx", func(t *testing.T, s *site) {
+		s.run(t, "fcgiwrap", "-c", "8", "-s", "unix:"+s.path("fcgiwrap.sock"))
+		s.run(t, "nginx", "-p", s.dir, "-c", s.configure(t, "nginx.conf"), "-e", "error.log")
+	}},
+	{"python", func(t *testing.T, s *site) {
+		s.atOnce = 5 // socketserver's request_queue_size: further ones are reset
+		// It runs programs as nobody by itself if it is run by root.
+		s.processes = append(s.processes, spawn(t, s.dir, true, "python3", "-m", "http.server", "--cgi",
+			"--bind", "127.0.0.1", "--directory", s.dir, s.port))
+	}},
+	{"nethttp", func(t *testing.T, s *site) {
+		file, err := os.OpenFile(s.path("error.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", s.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		logger := log.New(file, "", 0)
+		server := &http.Server{ErrorLog: logger, Handler: &cgi.Handler{
+			Path: s.path("cgi-bin/app"), Root: scriptName, Stderr: file, Logger: logger,
+		}}
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = server.Serve(l) })
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := server.Shutdown(ctx); err != nil {
+				t.Errorf("nethttp: %v", err)
+			}
+			wg.Wait()
+			_ = file.Close()
+		})
+	}},
+}
+
+var timeout = fmt.Sprintf("Timeout %d", hostTimeout/time.Second)
+
+// scriptName is where all hosts have the CGI program.
+const scriptName = "/cgi-bin/app"
+
+// A site is a host that is running, in a folder of its own.
+type site struct {
+	name       string
+	dir        string
+	port       string
+	script     string // where it has the program
+	persistent bool   // the program is a server behind it
+	backend    string // where that listens, in the host's notation
+	processes  []*process
+	logs       logs
+	atOnce     int // how many connections it takes at a time, if there is a limit
+	watches    int
+	without    []string // checks that the host does not survive
+}
+
+// startSite starts the host and has it stopped when the test ends, passed or not. program is the file to run.
+func startSite(t *testing.T, h host, program string) *site {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gateway-interop-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{name: h.name, dir: dir, port: freePort(t), script: scriptName}
+	s.logs.files = []string{s.path("error.log"), s.path("stderr.log"), s.path("fcgiwrap.log"), s.path("python3.log")}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		if list := leftovers(dir); len(list) > 0 {
+			t.Errorf("%s left behind: %s", h.name, list)
+		}
+		if t.Failed() {
+			t.Logf("the end of the log of %s:\n%s", h.name, s.logs.tail())
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, mode := range map[string]os.FileMode{"": 0o755, "cgi-bin": 0o755, "state": 0o755, "tmp": 0o777} {
+		if err := os.MkdirAll(s.path(name), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(s.path(name), mode); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(dir, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(program, s.path("cgi-bin/app")); err != nil {
+		t.Fatal(err)
+	}
+	h.start(t, s)
+	s.ready(t)
+	return s
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *site) address() string         { return "127.0.0.1:" + s.port }
+
+// configure writes the configuration from testdata, with its placeholders filled in, to the folder of the site.
+func (s *site) configure(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.NewReplacer("@DIR@", s.dir, "@PORT@", s.port, "@APP@", s.backend).Replace(string(text))
+	if err := os.WriteFile(s.path(name), []byte(filled), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return s.path(name)
+}
+
+func (s *site) run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	s.processes = append(s.processes, spawn(t, s.dir, false, name, args...))
+}
+
+// ready waits until the host answers.
+func (s *site) ready(t *testing.T) {
+	t.Helper()
+	ended := make(chan struct{})
+	if len(s.processes) > 0 {
+		ended = s.processes[len(s.processes)-1].ended
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		conn, err := net.Dial("tcp", s.address())
+		if err == nil {
+			_ = conn.Close()
+			break
+		}
+		select {
+		case <-ended:
+			t.Fatalf("%s ended at its start", s.name)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not listen on %s: %v", s.name, s.address(), err)
+		}
+	}
+	if answer := s.do(t, request{path: "/"}); answer.code != 200 {
+		t.Fatalf("%s does not run the program: %d %s", s.name, answer.code, answer.body)
+	}
+}
+
+// stop stops the processes of the host, the last first.
+func (s *site) stop() (err error) {
+	for len(s.processes) > 0 {
+		last := len(s.processes) - 1
+		err = errors.Join(err, s.processes[last].stop())
+		s.processes = s.processes[:last]
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// freePort returns a port on which nobody listens. It is below those that the kernel gives to whoever asks for any, of which the many
+// connections of these tests, and of others that are running, use one after the other.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
+var ports sync.Map // that were given to somebody
