@@ -82,6 +82,14 @@ func TestBrokenResponseLeavesOthersTheirAnswer(t *testing.T) {
 		c.until("b's output", func() bool {
 			return strings.HasSuffix(c.answer(2).stdout, "begun") && strings.Contains(c.answer(2).stderr, "boom")
 		})
+		// A request that comes now cannot be served, and does not wait for the others to find that out.
+		for {
+			if r := c.roundTrip(3, get(3, "/echo")); r.status == overloaded && r.stdout == "" {
+				break
+			} else if r.status != requestComplete { // b has not quite come to its end
+				t.Fatalf("%s: %+v", name, r)
+			}
+		}
 		text := strings.Repeat("x", 1<<20)
 		a.do(func(sc *scene) { sc.body = gateway.Text(text) })
 		a.finish()

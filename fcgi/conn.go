@@ -35,9 +35,11 @@ type conn struct {
 	pumped   bool      // an application has read since the timer was set
 	plural   bool      // the host has had several requests open at a time
 	answered bool      // some request has ended
-	pending  int       // bytes of parameters of requests that have not begun
+	pending  int       // bytes of requests that have not begun
+	held     int       // bytes of bodies in memory
 	last     bool      // there will be no further request
 	doomed   bool      // a response is not whole: to be reset, so that the client can tell
+	relook   bool      // a read was woken to look anew by when something must come
 	err      error     // why nothing more can be read
 	deadline time.Time // of reads
 	since    time.Time // when the first byte of what may become a request was waited for, if none is open
@@ -196,6 +198,7 @@ func (c *conn) wait() error {
 	if c.isDone() {
 		return errDone
 	}
+	c.relook = false
 	c.setDeadline(c.by())
 	return nil
 }
@@ -263,6 +266,10 @@ func (c *conn) timedOut(err error) error {
 		c.mu.Unlock()
 		return errDone // it was woken for that
 	}
+	if c.relook {
+		c.mu.Unlock()
+		return nil
+	}
 	for _, r := range c.requests {
 		switch {
 		case r.state == receiving && c.isPast(after(r.since, l.ReadHeaderTimeout)):
@@ -297,7 +304,7 @@ func (c *conn) end(err error) {
 			r.ctx.Cancel(&disconnected{err})
 		}
 		if r.state == receiving {
-			r.in.close() // nobody else will
+			r.in.close(c) // nobody else will
 			delete(c.requests, r.id)
 		}
 		r.in.fail(cutShort)
@@ -355,11 +362,29 @@ func (c *conn) drain() {
 	}
 }
 
-// wake makes a read that is going on return, if nothing is left to wait for. c.mu is held.
+// wake makes a read that is going on return when the last request has ended: nothing is left to wait for, or the time that a
+// connection may be idle begins, of which that read knew nothing. c.mu is held.
 func (c *conn) wake() {
-	if c.reading && c.isDone() {
+	if c.reading && len(c.requests) == 0 {
+		c.relook = true
 		c.setDeadline(time.Unix(1, 0))
 	}
+}
+
+// await waits until something is reached, no longer than d, and reports whether it was. c.mu is held, but not while it waits.
+func (c *conn) await(d time.Duration, reached func() bool) bool {
+	late := false
+	timer := time.AfterFunc(d, func() {
+		c.mu.Lock()
+		late = true
+		c.changed.Broadcast()
+		c.mu.Unlock()
+	})
+	defer timer.Stop()
+	for !reached() && !late {
+		c.changed.Wait()
+	}
+	return reached()
 }
 
 // A disconnected is a host that is gone, as gateway.ErrDisconnected with what told.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/backend"
 	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/internal/request"
 )
@@ -32,7 +33,7 @@ type call struct {
 	tooLarge bool      // the parameters are
 	waiting  int       // calls of Read that wait for the host
 	since    time.Time // when its parameters were first waited for, or Read began to wait
-	size     int       // of the parameters so far
+	size     int       // of what has come, until it has begun
 	in       stdin
 }
 
@@ -47,6 +48,7 @@ const (
 
 func newCall(c *conn, id uint16, keep bool) *call {
 	r := &call{c: c, id: id, keep: keep}
+	r.in.init()
 	r.ctx.InitWatcher(c.ctx, r)
 	return r
 }
@@ -119,7 +121,11 @@ func (r *call) environ() (*gateway.Environ, error) {
 		for rest := params; rest != ""; {
 			var name, value string
 			name, value, rest, _ = nextPair(rest)
-			if fault := request.Add(vars, name, value); fault != nil {
+			fault := request.CheckName(name)
+			if fault == nil {
+				fault = request.Add(vars, name, value)
+			}
+			if fault != nil {
 				err = fault
 			}
 		}
@@ -140,7 +146,22 @@ func (r *call) environ() (*gateway.Environ, error) {
 	}
 	r.body.Init(r, length, limits.MaxBodyBytes)
 	env.Input = &r.body
+	switch {
+	case err != nil:
+		r.limit(0)
+	case length >= 0:
+		r.limit(length)
+	case limits.MaxBodyBytes < backend.Unlimited:
+		r.limit(limits.MaxBodyBytes + 1) // one more is one too many
+	}
 	return env, err
+}
+
+// limit says how much of the body anybody will read. The rest is not kept.
+func (r *call) limit(n int64) {
+	r.c.mu.Lock()
+	r.in.limit = n
+	r.c.mu.Unlock()
 }
 
 // countPairs counts the name-value pairs of s. The error is one for request.Refuse.
@@ -163,7 +184,7 @@ func (r *call) Read(p []byte) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for first := true; ; first = false {
-		if n, err = r.in.get(p); n > 0 || err != nil {
+		if n, err = r.in.get(c, p); n > 0 || err != nil {
 			c.changed.Broadcast()
 			return n, err
 		}
@@ -216,7 +237,7 @@ func (r *call) end(broken bool) {
 	c := r.c
 	c.mu.Lock()
 	r.state = ending
-	r.in.close() // before the host can send anything more under this id
+	r.in.close(c) // before the host can send anything more under this id
 	c.changed.Broadcast()
 	if r.aborted.Load() { // the host does not listen: the id is all that it wants back
 		broken = false

@@ -459,6 +459,12 @@ func TestMalformedParameters(t *testing.T) {
 		"method with a line break":  pairs("REQUEST_METHOD", "GET\r\nX: y"),
 		"header with a line break":  good + pairs("HTTP_X", "a\nb"),
 		"NUL in the path":           good + pairs("PATH_INFO", "/a\x00b"),
+		"name with a line break":    good + pairs("X\r\nEvil: 1", "a"),
+		"name with a NUL":           good + pairs("A\x00B", "a"),
+		"name with an equals sign":  good + pairs("A=B", "a"),
+		"name with a space":         good + pairs("A B", "a"),
+		"header that is no token":   good + pairs("HTTP_X:Y", "a"),
+		"user with a line break":    good + pairs("REMOTE_USER", "alice\nroot"),
 		"two lengths":               good + pairs("CONTENT_LENGTH", "1", "CONTENT_LENGTH", "2"),
 	} {
 		s := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {

@@ -3,6 +3,7 @@ package fcgi
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"time"
 )
@@ -13,24 +14,34 @@ import (
 // it is larger than window. Only where a host has not been seen to send several requests at a time, and the application
 // keeps up, the host is held up, as it would be by any program that reads.
 type stdin struct {
-	mem  []byte // unread
-	file *os.File
-	r, w int64 // of file: what is after r is unread, and comes after mem
-	err  error // what comes after: io.EOF, or why the body is not whole
+	mem   []byte // unread
+	file  *os.File
+	r, w  int64 // of file: what is after r is unread, and comes after mem
+	put   int64 // all that was kept
+	got   int64 // all that was read of it
+	limit int64 // what is put beyond it is dropped
+	err   error // what comes after: io.EOF, or why the body is not whole
 }
 
 const (
-	window = 256 << 10
+	// window is how much of a body is held in memory, and maxHeld how much of all of a connection's.
+	window  = 256 << 10
+	maxHeld = 4 << 20
 
 	// patience is how long an application may take to read as much as one read of the host's bytes brings.
 	patience = 10 * time.Millisecond
 
-	// maxFile is how much of a body is kept on disk; the host waits beyond.
-	maxFile = 1 << 30
+	// stall is how long an application may read nothing while the host is held up by a file that is full.
+	stall = 10 * time.Second
 )
+
+// maxFile is how much of a body is kept on disk. Only a test changes it.
+var maxFile int64 = 1 << 30
 
 // cutShort is the end of a body that the host did not finish.
 var cutShort = io.ErrUnexpectedEOF
+
+func (s *stdin) init() { s.limit = math.MaxInt64 }
 
 func (s *stdin) empty() bool { return len(s.mem) == 0 && s.r == s.w }
 
@@ -42,12 +53,14 @@ func (s *stdin) fail(err error) {
 }
 
 // get moves what is there to p.
-func (s *stdin) get(p []byte) (n int, err error) {
+func (s *stdin) get(c *conn, p []byte) (n int, err error) {
 	if len(s.mem) > 0 {
 		n = copy(p, s.mem)
 		if s.mem = s.mem[n:]; len(s.mem) == 0 {
 			s.mem = nil
 		}
+		c.held -= n
+		s.got += int64(n)
 		return n, nil
 	}
 	if s.r < s.w {
@@ -55,6 +68,7 @@ func (s *stdin) get(p []byte) (n int, err error) {
 		if s.r += int64(n); s.r == s.w {
 			s.r, s.w = 0, 0 // begin again at the front
 		}
+		s.got += int64(n)
 		if n > 0 {
 			err = nil
 		} else if err == io.EOF {
@@ -65,35 +79,41 @@ func (s *stdin) get(p []byte) (n int, err error) {
 	return 0, s.err
 }
 
-// put appends a piece.
-func (s *stdin) put(c *conn, r *call, piece []byte) {
-	closed := func() bool { return s.err != nil || r.state == ending }
-	fits := func() bool { return s.w == 0 && len(s.mem)+len(piece) <= window }
-	if !closed() && !fits() && s.w == 0 && !c.plural && r.state == running {
-		late := false
-		timer := time.AfterFunc(patience, func() {
-			c.mu.Lock()
-			late = true
-			c.changed.Broadcast()
-			c.mu.Unlock()
-		})
-		for !closed() && !fits() && !late {
-			c.changed.Wait()
-		}
-		timer.Stop()
+// add appends a piece.
+func (s *stdin) add(c *conn, r *call, piece []byte) {
+	piece = piece[:min(int64(len(piece)), max(0, s.limit-s.put))] // R55: beyond CONTENT_LENGTH there is nothing to read
+	if len(piece) == 0 {
+		return
 	}
-	for !closed() && s.w > maxFile {
-		if r.state == receiving { // who would read it?
+	if r.state == receiving { // nobody may ever read it: it is a part of what a request may have before it begins
+		if c.pending+len(piece) > c.s.limits.MaxHeaderBytes {
 			s.fail(errSpool)
 			return
 		}
-		c.changed.Wait()
+		c.pending += len(piece)
+		r.size += len(piece)
 	}
-	switch {
-	case closed():
-	case fits():
+	closed := func() bool { return s.err != nil || r.state == ending }
+	fits := func() bool { return s.w == 0 && len(s.mem)+len(piece) <= window && c.held+len(piece) <= maxHeld }
+	if !closed() && !fits() && s.w == 0 && !c.plural && r.state == running {
+		c.await(patience, func() bool { return closed() || fits() })
+	}
+	for !closed() && s.w > maxFile {
+		// The host must wait. It may have more to say than this body: another request, that this one is to be aborted, that it
+		// has left. An application that does not read must not keep that from being seen.
+		got := s.got
+		if c.plural || !c.await(stall, func() bool { return closed() || s.got != got }) {
+			s.fail(errSpool)
+		}
+	}
+	if closed() {
+		return
+	}
+	s.put += int64(len(piece))
+	if fits() {
 		s.mem = append(s.mem, piece...)
-	default:
+		c.held += len(piece)
+	} else {
 		s.spill(piece)
 	}
 	c.changed.Broadcast()
@@ -120,8 +140,9 @@ func (s *stdin) spill(piece []byte) {
 }
 
 // close releases what is held.
-func (s *stdin) close() {
+func (s *stdin) close(c *conn) {
 	s.fail(cutShort)
+	c.held -= len(s.mem)
 	s.mem = nil
 	if s.file != nil {
 		s.file.Close()

@@ -156,8 +156,8 @@ func (c *conn) begin(body []byte) error {
 	refusal := -1
 	switch {
 	case c.last || c.doomed:
-		c.mu.Unlock()
-		return nil // the host has been told, or will be
+		// The connection ends with the requests that are going on; the host is not to wait for that with this one.
+		refusal = overloaded
 	case role != roleResponder:
 		refusal = unknownRole
 	case len(c.requests) >= maxOpen:
@@ -205,7 +205,7 @@ func (c *conn) forget(r *call) {
 	_ = c.write(appendEnd(nil, r.id, requestComplete))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.in.close()
+	r.in.close(c)
 	delete(c.requests, r.id)
 	c.pending -= r.size
 	c.last = c.last || !r.keep
@@ -294,7 +294,7 @@ func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 		return n, nil
 	}
 	c.mu.Lock()
-	r.in.put(c, r, piece)
+	r.in.add(c, r, piece)
 	c.mu.Unlock()
 	c.take(len(piece))
 	return 0, nil

@@ -117,6 +117,38 @@ func TestIdleTimeout(t *testing.T) {
 			}
 		})
 	}
+	// Also after a request that took so long that the next one was waited for meanwhile, by a read without a deadline.
+	for _, took := range []time.Duration{time.Millisecond, time.Second, time.Hour} {
+		slow := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			time.Sleep(took)
+			return echo(env, start)
+		}
+		answered := func(c *client, request ...string) {
+			c.send(request...)
+			_ = c.conn.SetReadDeadline(time.Time{})
+			for c.answer(1).ends == 0 {
+				if err := c.record(); err != nil {
+					t.Fatalf("took %v: %v", took, err)
+				}
+			}
+			delete(c.answers, 1)
+		}
+		inBubble(t, slow, func(s *fcgi.Server) { s.IdleTimeout = 7 * time.Second }, func(b *bubble) {
+			c := b.dial()
+			for range 3 {
+				answered(c, get(1, "/echo"))
+				time.Sleep(6 * time.Second)
+			}
+			answered(c, get(1, "/echo"))
+			b.endsAfter("idle", c, 7*time.Second)
+		})
+		// And half a header that came meanwhile is waited for as long as any.
+		inBubble(t, slow, func(s *fcgi.Server) { s.ReadHeaderTimeout = 3 * time.Second }, func(b *bubble) {
+			c := b.dial()
+			answered(c, get(1, "/echo"), get(2, "/")[:4])
+			b.endsAfter("half a header", c, 3*time.Second)
+		})
+	}
 	inBubble(t, echo, func(s *fcgi.Server) { s.IdleTimeout = -1 }, func(b *bubble) {
 		c := b.dial()
 		for range 3 {

@@ -28,6 +28,9 @@ const (
 	DefaultIdleTimeout       = 5 * time.Minute
 )
 
+// Unlimited is a MaxBodyBytes without a limit.
+const Unlimited = 1 << 62
+
 // WithDefaults returns the limits with defaults for what is zero, and for what is unlimited a number that nothing reaches;
 // durations without a limit are 0.
 func (l Limits) WithDefaults() Limits {
@@ -35,7 +38,7 @@ func (l Limits) WithDefaults() Limits {
 	l.MaxRequests = limit(l.MaxRequests, DefaultMaxRequests, 1<<30)
 	l.MaxHeaderBytes = limit(l.MaxHeaderBytes, DefaultMaxHeaderBytes, 1<<30)
 	l.MaxHeaders = limit(l.MaxHeaders, DefaultMaxHeaders, 1<<30)
-	l.MaxBodyBytes = limit(l.MaxBodyBytes, 1<<62, 1<<62)
+	l.MaxBodyBytes = limit(l.MaxBodyBytes, Unlimited, Unlimited)
 	l.ReadHeaderTimeout = limit(l.ReadHeaderTimeout, DefaultReadHeaderTimeout, 0)
 	l.ReadTimeout = limit(l.ReadTimeout, DefaultReadTimeout, 0)
 	l.WriteTimeout = limit(l.WriteTimeout, DefaultWriteTimeout, 0)

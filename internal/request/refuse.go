@@ -11,10 +11,16 @@ import (
 // What a server refuses by itself, besides ErrMalformed.
 var (
 	ErrHeaderTooLarge = errors.New("gateway: request has too many or too large headers")
-	ErrBodyTooLarge   = errors.New("gateway: request has too large a body")
+	ErrBodyTooLarge   = error(tooLarge{})
 	ErrLengthRequired = errors.New("gateway: request has a body of unknown length")
 	ErrOverloaded     = errors.New("gateway: too many requests are going on")
 )
+
+// A tooLarge is ErrBodyTooLarge: an application that reads such a body knows it by the error of the root package.
+type tooLarge struct{}
+
+func (tooLarge) Error() string { return "gateway: request has too large a body" }
+func (tooLarge) Unwrap() error { return gateway.ErrContentLength }
 
 // Refuse returns the application of a request that no application should see: it logs why and answers with the status that says
 // so, and nothing of the request.

@@ -23,6 +23,8 @@ func (m malformed) Unwrap() error { return ErrMalformed }
 // A repeated HTTP_ variable is one header in several lines: joined with ", ", cookies with "; " (C28, E19; fcgiwrap,
 // HAProxy and h2o send such). Of another repeated variable the last one counts, since that is how deployers override
 // what nginx's fastcgi_params has; but two lengths that differ are an error, that is how requests are smuggled (E22).
+// An HTTP_ name with a lower-case letter or a "-" is none that a host makes of a header's; it would pass for the one that is
+// (E6), and is left out.
 // HTTP_PROXY, which libraries take for configuration (httpoxy, CVE-2016-5385), and HTTP_CONTENT_TYPE and
 // HTTP_CONTENT_LENGTH, which would rival the real ones, are left out.
 func Add(vars map[string]string, name, value string) error {
@@ -35,15 +37,18 @@ func Add(vars map[string]string, name, value string) error {
 		vars[name] = value
 		return nil
 	}
+	switch headerName(name) {
+	case notAName:
+		return malformed("a header's name is not a token")
+	case anothersName:
+		return nil
+	}
 	switch name {
 	case "HTTP_", "HTTP_PROXY", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH":
 		return nil
 	}
 	// A header is one line (C28). A line break in it would become one of whatever the application prints it into.
 	if hasBreak(value) {
-		if !isToken(name) {
-			name = "a header" // the log is to have one line, too
-		}
 		return malformed(name + " has a line break or NUL")
 	}
 	switch old := vars[name]; {
@@ -56,6 +61,38 @@ func Add(vars map[string]string, name, value string) error {
 		vars[name] = old + ", " + value
 	}
 	return nil
+}
+
+// CheckName returns an error, which wraps ErrMalformed, for what no variable is called. A line break in a name would become one of
+// whatever prints it; a "=", another variable of a program that the application starts (C1). It is for protocols that can say
+// such a name.
+func CheckName(name string) error {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c == '=' || c == 0x7F {
+			return malformed("a variable's name has a space, an equals sign or a control character")
+		}
+	}
+	return nil
+}
+
+// What the name of an HTTP_ variable may be.
+const (
+	headersName  = iota // what a host makes of a header's (C27)
+	anothersName        // not that, and it would pass for one that is
+	notAName
+)
+
+func headerName(name string) (kind int) {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'A' <= c && c <= 'Z', c == '_', '0' <= c && c <= '9':
+		case 'a' <= c && c <= 'z', c == '-':
+			kind = anothersName
+		case !isTokenChar(c):
+			return notAName
+		}
+	}
+	return kind
 }
 
 // Finish checks the variables of env, fills in those that must not be missing, and sets URLScheme. It returns the length of
@@ -92,8 +129,10 @@ func Finish(env *gateway.Environ) (length int64, err error) {
 	}
 	serverName, serverPort := vars["SERVER_NAME"], vars["SERVER_PORT"]
 	contentType, hasType := vars["CONTENT_TYPE"]
+	// REMOTE_USER is what a client has said, decoded: nginx's is there before anybody has checked it.
 	for _, v := range [...][2]string{{"REQUEST_URI", vars["REQUEST_URI"]}, {"QUERY_STRING", vars["QUERY_STRING"]},
-		{"CONTENT_TYPE", contentType}, {"SERVER_NAME", serverName}, {"SERVER_PORT", serverPort}} {
+		{"CONTENT_TYPE", contentType}, {"SERVER_NAME", serverName}, {"SERVER_PORT", serverPort}, {"REMOTE_USER", vars["REMOTE_USER"]},
+		{"REMOTE_ADDR", vars["REMOTE_ADDR"]}, {"AUTH_TYPE", vars["AUTH_TYPE"]}} {
 		if hasBreak(v[1]) {
 			return -1, malformed(v[0] + " has a line break or NUL")
 		}
@@ -169,13 +208,13 @@ func isDigits(s string) bool {
 // isToken is RFC 9110, 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
+		if !isTokenChar(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func isTokenChar(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

@@ -33,6 +33,11 @@ func TestAddCombinesWhatIsRepeated(t *testing.T) {
 			map[string]string{}},
 		{"what only looks like it", [][2]string{{"HTTP_PROXY_X", "a"}, {"PROXY", "b"}, {"http_proxy", "c"}, {"HTTP_CONTENT_TYPES", "d"}},
 			map[string]string{"HTTP_PROXY_X": "a", "PROXY": "b", "http_proxy": "c", "HTTP_CONTENT_TYPES": "d"}},
+		{"what no host makes of a header's name (E6)", [][2]string{{"HTTP_X-USER", "admin"}, {"HTTP_X_USER", "alice"}, {"HTTP_x_user", "admin"},
+			{"HTTP_Proxy", "http://evil"}, {"HTTP_CONTENT-LENGTH", "9"}, {"HTTP_X.y", "a"}}, map[string]string{"HTTP_X_USER": "alice"}},
+		{"what a host may make of an odd one", [][2]string{{"HTTP_X.Z", "b"}}, map[string]string{"HTTP_X.Z": "b"}},
+		{"a header's name that is none", [][2]string{{"HTTP_X Y", "a"}}, nil},
+		{"a header's name with a line break", [][2]string{{"HTTP_X\r\nY", "a"}}, nil},
 		{"HTTPS is no header", [][2]string{{"HTTPS", "off"}, {"HTTPS", "on"}}, map[string]string{"HTTPS": "on"}},
 		{"a header with CR LF", [][2]string{{"HTTP_X", "a\r\nb"}}, nil},
 		{"a header with LF, the second time", [][2]string{{"HTTP_X", "a"}, {"HTTP_X", "b\n"}}, nil},
@@ -53,6 +58,20 @@ func TestAddCombinesWhatIsRepeated(t *testing.T) {
 		}
 		if err != nil || !maps.Equal(vars, c.want) {
 			t.Errorf("%s: %q, %v, want %q", c.name, vars, err, c.want)
+		}
+	}
+}
+
+func TestNamesOfVariables(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"A", "proxy-nokeepalive", "HTTP_X", "ProgramFiles(x86)", "BASH_FUNC_f%%", "\xff\xe9", "a.b:c/d"} {
+		if err := request.CheckName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"A B", "A=B", "=", "A\nB", "A\rB", "\x00", "A\tB", "\x7f", "A\x1f"} {
+		if err := request.CheckName(name); !errors.Is(err, request.ErrMalformed) || strings.ContainsAny(err.Error(), "\r\n\x00") {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }
@@ -92,6 +111,7 @@ func TestFinishRefuses(t *testing.T) {
 		{"PATH_INFO", "x"}, {"PATH_INFO", "*"}, {"PATH_INFO", "http://x/"}, {"PATH_INFO", "/a\x00b"}, {"SCRIPT_NAME", "/\x00"},
 		{"PATH_TRANSLATED", "/srv/\x00"}, // C14
 		{"REQUEST_URI", "/a\r\nb"}, {"QUERY_STRING", "a\nb"}, {"CONTENT_TYPE", "a\rb"}, {"SERVER_NAME", "a\x00"}, {"SERVER_PORT", "80\n"},
+		{"REMOTE_USER", "alice\r\nroot"}, {"REMOTE_USER", "\x00"}, {"REMOTE_ADDR", "127.0.0.1\n"}, {"AUTH_TYPE", "Basic\x00"},
 		{"CONTENT_LENGTH", "-1"}, {"CONTENT_LENGTH", "+5"}, {"CONTENT_LENGTH", " 5"}, {"CONTENT_LENGTH", "0x10"},
 		{"CONTENT_LENGTH", "5, 5"}, {"CONTENT_LENGTH", "5.0"}, {"CONTENT_LENGTH", strings.Repeat("9", 30)}, {"CONTENT_LENGTH", " "},
 	} {
