@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"strings"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/backend"
@@ -75,9 +74,9 @@ func cut(s string) (value, rest string, ok bool) {
 }
 
 // appendHead appends the head of an HTTP response: Apache's mod_proxy_uwsgi wants a status line, and nginx takes one. The version
-// is the client's, where it is one with a status line of this form; the host sends its own.
+// is the client's, where it is one of these two, and nothing else: it may be the client's in every byte, and more than a version.
 func appendHead(b []byte, status string, headers gateway.Headers, serverProtocol string) []byte {
-	if !strings.HasPrefix(serverProtocol, "HTTP/1.") {
+	if serverProtocol != "HTTP/1.0" && serverProtocol != "HTTP/1.1" {
 		serverProtocol = "HTTP/1.1"
 	}
 	b = append(append(append(append(b, serverProtocol...), ' '), status...), "\r\n"...)

@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
+	"example.com/gateway"
 	"example.com/gateway/internal/backend"
 	"example.com/gateway/internal/request"
+	"example.com/gateway/internal/testhost"
 	"example.com/gateway/uwsgi"
 )
 
@@ -158,4 +162,42 @@ func FuzzReadVars(f *testing.F) {
 			t.Errorf("%q is %q and %q", in, vars, rest)
 		}
 	})
+}
+
+// The status line says a version that has one of this form, whatever the host or the application makes of SERVER_PROTOCOL: the rest
+// of it would be a response of its own.
+func TestTheVersionOfTheStatusLine(t *testing.T) {
+	t.Parallel()
+	const evil = "HTTP/1.1 200 OK\r\nSet-Cookie: evil=1\r\nX-Rest:"
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		env.Vars["SERVER_PROTOCOL"] = evil
+		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)
+		return gateway.Text("hello"), err
+	}
+	server := &uwsgi.Server{Application: gateway.ApplicationFunc(app), ErrorLog: log.New(io.Discard, "", 0)}
+	addr := testhost.Backend(t, server, "tcp")
+	for _, c := range []struct{ protocol, want string }{
+		{"HTTP/1.0", "HTTP/1.0 200 OK"},
+		{"HTTP/1.1", "HTTP/1.1 200 OK"},
+		{"HTTP/1.9", "HTTP/1.1 200 OK"},
+		{"HTTP/1.10", "HTTP/1.1 200 OK"},
+		{"HTTP/2.0", "HTTP/1.1 200 OK"},
+		{"http/1.0", "HTTP/1.1 200 OK"},
+		{"INCLUDED", "HTTP/1.1 200 OK"},
+		{"", "HTTP/1.0 200 OK"}, // the default of RFC 3875
+		{evil, "HTTP/1.1 400 Bad Request"},
+		{"HTTP/1.0\r\n", "HTTP/1.1 400 Bad Request"},
+		{"HTTP/1.", "HTTP/1.1 400 Bad Request"},
+	} {
+		conn, err := net.Dial(addr.Network(), addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, packet([2]string{"REQUEST_METHOD", "GET"}, [2]string{"SERVER_PROTOCOL", c.protocol}))
+		answer, err := io.ReadAll(conn)
+		if got, _, _ := strings.Cut(string(answer), "\r\n"); got != c.want || strings.Contains(string(answer), "evil") || err != nil {
+			t.Errorf("%q: %q, %v, want %q", c.protocol, answer, err, c.want)
+		}
+		conn.Close()
+	}
 }

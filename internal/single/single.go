@@ -32,7 +32,8 @@ type Protocol struct {
 	// closes the connection: for what is not the protocol, no answer would be understood.
 	ReadVars func(r *bufio.Reader, limits *backend.Limits, add func(name, value string) error) error
 
-	// AppendHead appends the head of a response. serverProtocol is SERVER_PROTOCOL.
+	// AppendHead appends the head of a response. serverProtocol is SERVER_PROTOCOL as the host sent it, also where it is
+	// why the request is refused.
 	AppendHead func(b []byte, status string, headers gateway.Headers, serverProtocol string) []byte
 }
 
@@ -143,9 +144,9 @@ type conn struct {
 	in   *bufio.Reader
 	ctx  lazyctx.Context
 	body request.Body
-	vars map[string]string
 
-	head []byte // held back until the first Write
+	protocol string // SERVER_PROTOCOL, before the application had the variables
+	head     []byte // held back until the first Write
 
 	reading sync.Mutex // held by who reads the body from in
 
@@ -161,9 +162,9 @@ var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSi
 
 func (c *conn) respond(vars map[string]string, err error) {
 	s := c.s
-	c.vars = vars
 	env := &gateway.Environ{Vars: vars, Errors: (*errorLog)(c), Multithread: true, Multiprocess: true}
 	length, fault := request.Finish(env)
+	c.protocol = vars["SERVER_PROTOCOL"]
 	switch {
 	case err != nil:
 	case fault != nil:
@@ -321,7 +322,7 @@ func (c *conn) look() {
 
 // WriteHead implements gateway.Transport.
 func (c *conn) WriteHead(status string, headers gateway.Headers) error {
-	c.head = c.s.Protocol.AppendHead(make([]byte, 0, 512), status, headers, c.vars["SERVER_PROTOCOL"])
+	c.head = c.s.Protocol.AppendHead(make([]byte, 0, 512), status, headers, c.protocol)
 	return nil
 }
 
