@@ -31,7 +31,6 @@ type Server struct {
 type Conn struct {
 	net.Conn
 	s     *Server
-	slots chan struct{}
 	state atomic.Uint32 // a state
 	once  sync.Once
 }
@@ -76,11 +75,12 @@ func (s *Server) Stopping() <-chan struct{} {
 	return s.stopping
 }
 
-// Serve accepts connections from l, at most limit at a time, and calls handle for each on a goroutine of its own. The
-// connection counts until it is closed, by handle or by whom handle leaves it to. While limit are open no more are
-// accepted: they wait in the kernel, where another process may take them. An error of Accept that passes by itself, such as
-// too many open files, is logged and retried with growing delays, as in net/http: else anybody could end the process by
-// opening connections.
+// Serve accepts connections from l, as long as less than limit are open on all listeners, and calls handle for each on a goroutine
+// of its own. The connection counts until it is closed, by handle or by whom handle leaves it to. While limit are open no more are
+// accepted: they wait in the kernel, where another process may take them. Where several listeners accept at once for the last
+// place, one gets it; nothing is read from what the others have got, one each, until there is another. An error of Accept that
+// passes by itself, such as too many open files, is logged and retried with growing delays, as in net/http: else anybody could end
+// the process by opening connections.
 //
 // Serve closes l. It returns gateway.ErrShutdown after Shutdown or Close, or else what Accept returned.
 func (s *Server) Serve(l net.Listener, limit int, logger *log.Logger, handle func(*Conn)) error {
@@ -101,17 +101,16 @@ func (s *Server) Serve(l net.Listener, limit int, logger *log.Logger, handle fun
 		s.mu.Unlock()
 	}()
 
-	slots := make(chan struct{}, limit)
 	var delay time.Duration
 	for {
-		select {
-		case <-stopping:
+		s.mu.Lock()
+		s.awaitPlace(limit) // and does not take it: who waits in Accept would keep it from the other listeners
+		s.mu.Unlock()
+		if closed(stopping) {
 			return gateway.ErrShutdown
-		case slots <- struct{}{}:
 		}
 		conn, err := l.Accept()
 		if err != nil {
-			<-slots
 			if closed(stopping) {
 				return gateway.ErrShutdown
 			}
@@ -131,8 +130,8 @@ func (s *Server) Serve(l net.Listener, limit int, logger *log.Logger, handle fun
 			continue
 		}
 		delay = 0
-		c := &Conn{Conn: conn, s: s, slots: slots}
-		if !s.track(c) {
+		c := &Conn{Conn: conn, s: s}
+		if !s.track(c, limit) {
 			conn.Close()
 			return gateway.ErrShutdown
 		}
@@ -149,11 +148,25 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// track counts a connection, and reports whether it is to be served. One that was accepted just when Shutdown began is: the host
-// would not send its request again.
-func (s *Server) track(c *Conn) bool {
+// awaitPlace waits until less than limit connections are open, or the server stops. s.mu is held, but while it waits.
+func (s *Server) awaitPlace(limit int) {
+	for len(s.conns) >= limit && !closed(s.stopping) {
+		gone := s.gone
+		s.mu.Unlock()
+		select {
+		case <-gone:
+		case <-s.stopping:
+		}
+		s.mu.Lock()
+	}
+}
+
+// track counts a connection, when there is a place for it, and reports whether it is to be served. One that was accepted when
+// Shutdown begins is, place or not: the host would not send its request again.
+func (s *Server) track(c *Conn, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.awaitPlace(limit)
 	if s.ctx.Err() != nil {
 		return false
 	}
@@ -178,7 +191,6 @@ func (c *Conn) Close() error {
 		delete(c.s.conns, c)
 		c.s.changed()
 		c.s.mu.Unlock()
-		<-c.slots
 	})
 	return nil
 }

@@ -180,6 +180,86 @@ func TestLimit(t *testing.T) {
 	})
 }
 
+// The limit is the server's, over all its listeners. One that waits in Accept takes no place from the others, and what it accepts
+// when there is none left waits until there is.
+func TestLimitOverSeveralListeners(t *testing.T) {
+	inBubble(t, 1, func(b *bubble) {
+		other := newListener()
+		done := make(chan error, 1)
+		go func() { done <- b.s.Serve(other, 1, nil, func(c *backend.Conn) { b.conns <- c }) }()
+		for _, l := range []*listener{b.l, other, other, b.l} {
+			end := l.connect()
+			synctest.Wait()
+			if len(b.conns) != 1 {
+				t.Fatalf("with no connection open, %d are handled, want 1", len(b.conns))
+			}
+			c := <-b.conns
+			accepted := 0
+			for _, l := range []*listener{b.l, other, b.l, other} {
+				_, theirs := net.Pipe()
+				select {
+				case l.next <- theirs:
+					accepted++
+				case <-time.After(time.Second):
+				}
+			}
+			if accepted > 1 || len(b.conns) > 0 {
+				t.Fatalf("with as many open as may be, %d more are accepted and %d handled", accepted, len(b.conns))
+			}
+			c.Close()
+			synctest.Wait()
+			if !isClosed(end) || len(b.conns) != accepted {
+				t.Errorf("when there is a place, %d of %d are handled", len(b.conns), accepted)
+			}
+			if accepted > 0 {
+				(<-b.conns).Close()
+				synctest.Wait()
+			}
+		}
+		other.Close()
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+	})
+}
+
+// A connection that was accepted and waits for its place is served when the server stops, as one that is accepted then, and
+// closed when it closes.
+func TestStopWithAConnectionThatWaitsForItsPlace(t *testing.T) {
+	for _, stop := range []string{"Shutdown", "Close"} {
+		inBubble(t, 1, func(b *bubble) {
+			other := newListener()
+			done := make(chan error, 1)
+			go func() { done <- b.s.Serve(other, 1, nil, func(c *backend.Conn) { b.conns <- c }) }()
+			synctest.Wait()
+			b.l.connect()
+			c := <-b.conns
+			c.SetBusy()
+			waiting := other.connect()
+			synctest.Wait()
+			if len(b.conns) > 0 {
+				t.Fatal("two are handled")
+			}
+			if stop == "Close" {
+				b.s.Close()
+			} else {
+				go func() { _ = b.s.Shutdown(context.Background()) }()
+			}
+			synctest.Wait()
+			if got, want := len(b.conns) == 1, stop == "Shutdown"; got != want || isClosed(waiting) == want {
+				t.Errorf("after %s it is handled: %v, want %v", stop, got, want)
+			}
+			for len(b.conns) > 0 {
+				(<-b.conns).Close()
+			}
+			c.Close()
+			if err := <-done; !errors.Is(err, gateway.ErrShutdown) {
+				t.Errorf("Serve returned %v, want ErrShutdown", err)
+			}
+		})
+	}
+}
+
 // Shutdown closes what is idle at once, what has sent nothing after a moment, and waits for the rest.
 func TestShutdownByState(t *testing.T) {
 	inBubble(t, 10, func(b *bubble) {
