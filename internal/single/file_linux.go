@@ -3,68 +3,62 @@ package single
 import (
 	"io"
 	"net"
-	"os"
 	"syscall"
 )
 
-// copyFile sends what src has, which is a part of a file. Package net has sendfile(2) for TCP alone, and hosts on the same
-// machine are behind Unix sockets.
-func copyFile(dst net.Conn, src *io.LimitedReader) (n int64, err error) {
-	if unix, ok := dst.(*net.UnixConn); ok {
-		if n, err, handled := sendFile(unix, src); handled {
-			return n, err
-		}
+// sendFile sends what src has, as far as sendfile(2) gets, and reports whether that is all. It does nothing for a pipe or a file of a
+// system that has no pages to send, nor for a connection that is more than its socket. Its error is the connection's. The file
+// stands behind what was sent, also after a deadline.
+func sendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err error) {
+	var socket syscall.Conn
+	switch dst := dst.(type) { // and no type that has one of these in it: its Write is to be called
+	case *net.TCPConn:
+		socket = dst
+	case *net.UnixConn:
+		socket = dst
+	default:
+		return 0, false, nil
 	}
-	return io.Copy(dst, src)
-}
-
-// sendFile reports whether it could: not for a pipe, or a file of a system that has no pages to send.
-func sendFile(dst *net.UnixConn, src *io.LimitedReader) (n int64, err error, handled bool) {
 	file, ok := src.R.(syscall.Conn)
 	if !ok {
-		return 0, nil, false
+		return 0, false, nil
 	}
 	in, err := file.SyscallConn()
 	if err != nil {
-		return 0, nil, false
+		return 0, false, nil
 	}
-	out, err := dst.SyscallConn()
+	out, err := socket.SyscallConn()
 	if err != nil {
-		return 0, nil, false
+		return 0, false, err
 	}
-	var werr, serr error
-	handled = true
+	var werr error
 	rerr := in.Read(func(infd uintptr) bool {
 		werr = out.Write(func(outfd uintptr) bool {
 			for src.N > 0 {
-				var m int
-				m, serr = syscall.Sendfile(int(outfd), int(infd), nil, int(src.N))
+				m, err := syscall.Sendfile(int(outfd), int(infd), nil, int(min(src.N, maxSend)))
 				switch {
 				case m > 0:
 					n += int64(m)
 					src.N -= int64(m)
-				case serr == syscall.EAGAIN:
-					serr = nil
+				case err == syscall.EAGAIN:
 					return false // until there is room, or the deadline
-				case serr == syscall.EINTR:
-				case serr != nil:
-					handled = n > 0 || serr != syscall.EINVAL && serr != syscall.ENOSYS
-					return true
+				case err == syscall.EINTR:
 				default:
-					return true // the end of the file
+					// The end of the file, but for those of /proc and the like, which may say so at once. An error, whoever's it
+					// is, comes again where it can be told whose.
+					ended = err == nil && n > 0
+					return true
 				}
 			}
+			ended = true
 			return true
 		})
 		return true
 	})
-	switch {
-	case serr != nil:
-		err = os.NewSyscallError("sendfile", serr)
-	case werr != nil:
-		return n, werr, handled
-	default:
-		return n, rerr, handled
+	if rerr != nil { // the file is closed
+		return n, false, nil
 	}
-	return n, &net.OpError{Op: "sendfile", Net: "unix", Addr: dst.RemoteAddr(), Err: err}, handled
+	return n, ended, werr
 }
+
+const maxSend = 1 << 30 // in one call; it fits an int everywhere

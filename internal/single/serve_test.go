@@ -266,61 +266,7 @@ func TestAFile(t *testing.T) {
 				t.Errorf("a host that leaves over %s: %v, the log has %q", network, err, r.log.String())
 			}
 		}
-
-		// What the connection gets to read from is what package net makes a system call of.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := p.server(gateway.ApplicationFunc(app), backend.Limits{}, nil)
-		files := make(chan int64, 1000)
-		ended := make(chan error, 1)
-		go func() { ended <- s.Serve(&noting{l, files}) }()
-		r := &running{t: t, p: p, s: s, addr: l.Addr(), log: new(buffer)}
-		if got := body(r.ask(p.request("0"))); got != string(want) {
-			t.Errorf("%d bytes, want %d", len(got), len(want))
-		}
-		s.Close()
-		<-ended
-		close(files)
-		total := int64(0)
-		for n := range files {
-			total += n
-		}
-		if first := int64(8192); total != int64(len(want))-first {
-			t.Errorf("%d bytes were left to the operating system, want all but the first block", total)
-		}
 	})
-}
-
-// A noting listener's connections note how much they were to read from a part of a file.
-type noting struct {
-	net.Listener
-	files chan int64
-}
-
-func (l *noting) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &notingConn{c.(*net.TCPConn), l.files}, nil
-}
-
-type notingConn struct {
-	*net.TCPConn
-	files chan int64
-}
-
-func (c *notingConn) ReadFrom(r io.Reader) (int64, error) {
-	l, isLimited := r.(*io.LimitedReader)
-	n, err := c.TCPConn.ReadFrom(r)
-	if isLimited {
-		if _, isFile := l.R.(*os.File); isFile {
-			c.files <- n
-		}
-	}
-	return n, err
 }
 
 // A file that cannot be read is a fault of the application, and not a host that has left.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log"
 	"math"
 	"net"
@@ -53,9 +52,11 @@ const (
 	drainBytes = 64 << 20
 	drainTime  = 5 * time.Second
 
-	readSize  = 4 << 10
-	maxCopy   = 16 << 10
-	fileChunk = 64 << 10 // what the host has one WriteTimeout for
+	readSize = 4 << 10
+	maxCopy  = 16 << 10
+	copySize = 32 << 10
+
+	lastTry = 10 * time.Millisecond
 )
 
 // Handle serves one connection.
@@ -339,65 +340,81 @@ func (c *conn) Write(block []byte) (n int, err error) {
 	default:
 		sent, err = c.send(&net.Buffers{head, block})
 	}
-	if err != nil {
-		err = &disconnected{err}
-		c.ctx.Cancel(err)
-	}
-	return int(max(sent-int64(len(head)), 0)), err
+	return int(max(sent-int64(len(head)), 0)), c.lost(err)
 }
 
-// send sends all of bufs. As long as the host accepts something within the time, a slow client costs nothing but its time.
-func (c *conn) send(bufs *net.Buffers) (sent int64, err error) {
-	for {
-		c.setWriteDeadline()
-		var n int64
-		if len(*bufs) == 1 { // the common case, without writev(2)
-			var m int
-			m, err = c.nc.Conn.Write((*bufs)[0])
-			n, (*bufs)[0] = int64(m), (*bufs)[0][m:]
-		} else {
-			n, err = bufs.WriteTo(c.nc.Conn)
+// lost is the error of a connection that has failed, and ends the Context.
+func (c *conn) lost(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = &disconnected{err}
+	c.ctx.Cancel(err)
+	return err
+}
+
+// send sends all of bufs.
+func (c *conn) send(bufs *net.Buffers) (int64, error) {
+	return c.insist(func() (n int64, err error) {
+		if len(*bufs) > 1 {
+			return bufs.WriteTo(c.nc.Conn)
 		}
+		m, err := c.nc.Conn.Write((*bufs)[0]) // the common case, without writev(2)
+		(*bufs)[0] = (*bufs)[0][m:]
+		return int64(m), err
+	})
+}
+
+// insist calls send, which goes on where it was, until it has no more to send. As long as the host accepts something within the
+// time, a slow client costs nothing but its time. A socket that is full tells that there is room when much of what it holds is gone;
+// a try finds what little there is, so there is one before the host is given up.
+func (c *conn) insist(send func() (int64, error)) (sent int64, err error) {
+	timeout, last := c.s.Limits.WriteTimeout, false
+	for {
+		if last {
+			_ = c.nc.Conn.SetWriteDeadline(time.Now().Add(lastTry))
+		} else if timeout > 0 {
+			_ = c.nc.Conn.SetWriteDeadline(time.Now().Add(timeout))
+		}
+		n, err := send()
 		sent += n
-		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || last && n == 0 {
 			return sent, err
 		}
+		last = n == 0
 	}
 }
 
-func (c *conn) setWriteDeadline() {
-	if timeout := c.s.Limits.WriteTimeout; timeout > 0 {
-		_ = c.nc.Conn.SetWriteDeadline(time.Now().Add(timeout))
+// SendFile implements sendfile.Sender: sendfile(2) where there is one. It is not left to package net, which may have read more than
+// it has sent when the time is over, and then nobody can go on where it was.
+func (c *conn) SendFile(src io.Reader) (int64, error) {
+	part, ok := src.(*io.LimitedReader)
+	if !ok {
+		part = &io.LimitedReader{R: src, N: math.MaxInt64}
 	}
-}
-
-// SendFile implements sendfile.Sender: sendfile(2) where there is one.
-func (c *conn) SendFile(src io.Reader) (sent int64, err error) {
-	for {
-		c.setWriteDeadline()
-		part := &io.LimitedReader{R: src, N: fileChunk}
-		if all, ok := src.(*io.LimitedReader); ok { // the system call is not found below two of them
-			part.R, part.N = all.R, min(all.N, fileChunk)
-			all.N -= part.N
-		}
-		want := part.N
-		n, err := copyFile(c.nc.Conn, part)
-		if sent += n; err != nil {
-			if !isOfFile(err) {
-				err = &disconnected{err}
+	ended := false
+	sent, err := c.insist(func() (n int64, err error) {
+		n, ended, err = sendFile(c.nc.Conn, part)
+		return n, err
+	})
+	if err != nil || ended {
+		return sent, c.lost(err)
+	}
+	for buf := make([]byte, copySize); ; {
+		n, err := part.Read(buf)
+		if n > 0 {
+			m, err := c.send(&net.Buffers{buf[:n]})
+			if sent += m; err != nil {
+				return sent, c.lost(err)
 			}
-			return sent, err
 		}
-		if n < want || want == 0 { // the end of the file, or of src
+		if err == io.EOF {
 			return sent, nil
 		}
+		if err != nil { // it is the file that cannot be read, and nobody has left
+			return sent, err
+		}
 	}
-}
-
-// isOfFile reports that it is the file that cannot be read, and nobody has left.
-func isOfFile(err error) bool {
-	var path *fs.PathError
-	return errors.As(err, &path) || errors.Is(err, syscall.EIO) || !errors.As(err, new(*net.OpError))
 }
 
 // An errorLog is the request's Errors: these protocols have no way to the host's log.

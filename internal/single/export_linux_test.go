@@ -1,0 +1,4 @@
+package single
+
+// SendFile is for the test that files are sent by the system.
+var SendFile = sendFile

@@ -1,0 +1,59 @@
+package single_test
+
+import (
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"example.com/gateway/internal/single"
+)
+
+// A regular file is the operating system's to send, over every socket that is nothing else.
+func TestAFileIsSentByTheSystem(t *testing.T) {
+	t.Parallel()
+	want := numbered(10_000)
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"tcp", "unix"} {
+		address := "127.0.0.1:0"
+		if network == "unix" {
+			address = filepath.Join(t.TempDir(), "s")
+		}
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		host, err := net.Dial(network, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer host.Close()
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if n, ended, err := single.SendFile(struct{ net.Conn }{conn}, &io.LimitedReader{R: f, N: 1000}); n != 0 || ended || err != nil {
+			t.Errorf("%s, and something around it: %d, %v, %v", network, n, ended, err)
+		}
+		for _, part := range []int64{1000, 1 << 40} { // the second one is longer than the file
+			if n, ended, err := single.SendFile(conn, &io.LimitedReader{R: f, N: part}); n != min(part, 9000) || !ended || err != nil {
+				t.Errorf("%s, a part of %d: %d, %v, %v", network, part, n, ended, err)
+			}
+		}
+		conn.Close()
+		if got, err := io.ReadAll(host); string(got) != string(want) || err != nil {
+			t.Errorf("%s: %d bytes, %v, want %d", network, len(got), err, len(want))
+		}
+	}
+}
