@@ -14,7 +14,7 @@ import (
 
 // DocumentURI takes the path from DOCUMENT_URI, for nginx, whose stock parameter files leave the split to the program:
 // fastcgi_params has the whole path as SCRIPT_NAME, uwsgi_params as PATH_INFO, scgi_params as neither, and all have DOCUMENT_URI. It
-// sets SCRIPT_NAME to prefix and PATH_INFO to the rest. A path that is not below prefix gets a 404.
+// sets SCRIPT_NAME to prefix and PATH_INFO to the rest. A path that is not below prefix gets a 404, one with a NUL a 400.
 //
 // DOCUMENT_URI is decoded, and normalised by nginx: that is what nginx's own access rules were applied to. A request without it is
 // not from nginx, or from one with parameters of its own, and passes unchanged. prefix is "" or "/some/path".
@@ -24,6 +24,9 @@ func DocumentURI(prefix string) gateway.Middleware {
 		path, found := env.Vars["DOCUMENT_URI"]
 		if !found {
 			return 0
+		}
+		if hasNUL(path) {
+			return 400
 		}
 		return split(env, prefix, path)
 	})
@@ -130,10 +133,13 @@ func pathOf(target string) string {
 	return path
 }
 
-// decode undoes percent-encoding. It refuses what is none, and NUL, which ends strings elsewhere.
+// hasNUL is for PATH_INFO, where the servers have let none through: it ends strings elsewhere.
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
+
+// decode undoes percent-encoding. It refuses what is none, and NUL.
 func decode(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 {
-		return s, strings.IndexByte(s, 0) < 0
+		return s, !hasNUL(s)
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {

@@ -31,6 +31,8 @@ func TestPathsAreWhatTheRuleSays(t *testing.T) {
 		{"nginx, decoded already", quirks.DocumentURI("/a"), vars{"DOCUMENT_URI": "/a/%41\xff"}, `"/a" "/%41\xff"`},
 		{"not below the prefix", quirks.DocumentURI("/a"), vars{"DOCUMENT_URI": "/ab"}, "404"},
 		{"no DOCUMENT_URI", quirks.DocumentURI("/a"), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/p"}, `"/s" "/p"`},
+		{"nginx, NUL", quirks.DocumentURI("/a"), vars{"DOCUMENT_URI": "/a/b\x00c"}, "400"},
+		{"nginx, NUL, not below the prefix", quirks.DocumentURI("/a"), vars{"DOCUMENT_URI": "/b\x00c"}, "400"},
 		{"the root as a prefix", quirks.DocumentURI("/"), vars{"DOCUMENT_URI": "/a"}, `"" "/a"`},
 
 		{"mod_proxy_fcgi, ProxyPass", quirks.RequestURI(""), vars{"SCRIPT_NAME": "/a%20b", "REQUEST_URI": "/a%20b?q=1"}, `"" "/a b"`},
