@@ -21,8 +21,9 @@ var servers = []host{
 	behindNginx("nginx-scgi", "scgi", "unix", "document-uri:/app", "server-nginx-scgi.conf"),
 	behindNginx("nginx-uwsgi", "uwsgi", "unix", "", "server-nginx-uwsgi.conf"),
 	behindNginx("nginx-http", "http", "tcp", "", "server-nginx-http.conf"),
-	behindLighttpd("lighttpd-fcgi", "fcgi", "", "server-lighttpd-fcgi.conf"),
-	behindLighttpd("lighttpd-scgi", "scgi", "/app", "server-lighttpd-scgi.conf"),
+	behindLighttpd("lighttpd-fcgi", "fcgi", "", "", "server-lighttpd-fcgi.conf"),
+	behindLighttpd("lighttpd-fcgi-root", "fcgi", "request-uri", "", "server-lighttpd-fcgi-root.conf"),
+	behindLighttpd("lighttpd-scgi", "scgi", "", "/app", "server-lighttpd-scgi.conf"),
 	{"lighttpd-spawn", func(t *testing.T, s *site) {
 		s.script, s.persistent = "/app", true
 		s.run(t, "lighttpd", "-D", "-f", s.configure(t, "server-lighttpd-spawn.conf"))
@@ -53,9 +54,9 @@ func behindApache(name, protocol, quirk, conf string) host {
 	}}
 }
 
-func behindLighttpd(name, protocol, script, conf string) host {
+func behindLighttpd(name, protocol, quirk, script, conf string) host {
 	return host{name, func(t *testing.T, s *site) {
-		s.serve(t, protocol, "unix", "")
+		s.serve(t, protocol, "unix", quirk)
 		s.script = script
 		s.run(t, "lighttpd", "-D", "-f", s.configure(t, conf))
 	}}

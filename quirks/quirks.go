@@ -34,8 +34,9 @@ func DocumentURI(prefix string) gateway.Middleware {
 
 // RequestURI takes the path from REQUEST_URI, for hosts that send PATH_INFO percent-encoded (Apache's mod_proxy_scgi, and
 // mod_proxy_fcgi with proxy-fcgi-pathinfo=1) or not at all (mod_proxy_fcgi with ProxyPass), or that merge slashes, or
-// send no SCRIPT_NAME (h2o). It decodes the path, sets SCRIPT_NAME to prefix and PATH_INFO to the rest. A path that is not below prefix
-// gets a 404, one that cannot be decoded a 400.
+// send no SCRIPT_NAME (h2o), or the first segment of any path as SCRIPT_NAME (lighttpd with fastcgi.server or scgi.server at "/", unless
+// fix-root-scriptname is set). It decodes the path, sets SCRIPT_NAME to prefix and PATH_INFO to the rest. A path that is not below
+// prefix gets a 404, one that cannot be decoded a 400.
 //
 // REQUEST_URI is as the client sent it, and the host may have decided who may come in by a path that it has normalised. So that
 // /public/../admin gets nobody in, a path with a segment "." or ".." gets a 400, however it is encoded. A request

@@ -37,6 +37,9 @@ func TestPathsAreWhatTheRuleSays(t *testing.T) {
 
 		{"mod_proxy_fcgi, ProxyPass", quirks.RequestURI(""), vars{"SCRIPT_NAME": "/a%20b", "REQUEST_URI": "/a%20b?q=1"}, `"" "/a b"`},
 		{"mod_proxy_scgi", quirks.RequestURI("/m"), vars{"SCRIPT_NAME": "/m", "PATH_INFO": "/%e9", "REQUEST_URI": "/m/%e9"}, `"/m" "/\xe9"`},
+		{"lighttpd at the root", quirks.RequestURI(""), vars{"SCRIPT_NAME": "/a", "PATH_INFO": "/b", "REQUEST_URI": "/a/b"}, `"" "/a/b"`},
+		{"lighttpd at the root, one segment", quirks.RequestURI(""), vars{"SCRIPT_NAME": "/a b", "REQUEST_URI": "/a%20b?q"}, `"" "/a b"`},
+		{"lighttpd at the root, none", quirks.RequestURI(""), vars{"SCRIPT_NAME": "/", "REQUEST_URI": "/"}, `"" "/"`},
 		{"an encoded slash is a slash", quirks.RequestURI(""), vars{"REQUEST_URI": "/a%2Fb//c"}, `"" "/a/b//c"`},
 		{"an encoded prefix", quirks.RequestURI("/a b"), vars{"REQUEST_URI": "/a%20b/c"}, `"/a b" "/c"`},
 		{"absolute-form", quirks.RequestURI(""), vars{"REQUEST_URI": "http://h/p?x=http://y"}, `"" "/p"`},
