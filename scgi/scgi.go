@@ -40,7 +40,8 @@ func Serve(l net.Listener, app gateway.Application) error {
 // hosts may address several; RunOnce is false.
 //
 // The Context ends with gateway.ErrDisconnected when a write finds that the host is gone or, once Done was asked for and the
-// body was read, when the host closes the connection; and with gateway.ErrShutdown when Shutdown has run out of time.
+// body was read, when the host closes the connection; with context.DeadlineExceeded when a read of the body has run into ReadTimeout;
+// and with gateway.ErrShutdown when Shutdown has run out of time.
 type Server struct {
 	// Application is called for each request, concurrently.
 	Application gateway.Application

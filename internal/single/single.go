@@ -4,6 +4,7 @@ package single
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -261,7 +262,10 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	if c.left -= int64(n); c.left == 0 {
 		c.look()
 	}
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.ctx.Cancel(context.DeadlineExceeded) // whoever watches it need not be who reads
+	case err != nil:
 		c.gone = err // in the middle of the body
 		c.look()
 	}

@@ -1,6 +1,8 @@
 package single_test
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"io"
 	"log"
@@ -133,6 +135,70 @@ func TestReadTimeoutIsForTheNextBytes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Read that times out ends the Context, for that reason; what the application has to say of it is still sent.
+func TestAReadThatTimesOutEndsTheContext(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		var before, cause, err error
+		app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			if asked {
+				env.Context().Done()
+			}
+			if _, err := io.ReadFull(env.Input, make([]byte, 3)); err != nil {
+				return nil, err
+			}
+			before = context.Cause(env.Context())
+			_, err = io.Copy(io.Discard, env.Input)
+			select {
+			case <-env.Context().Done():
+			case <-time.After(time.Hour):
+			}
+			cause = context.Cause(env.Context())
+			_, err := start("408 Request Timeout", plain, nil)
+			return gateway.Text("too slow"), err
+		}
+		inBubble(t, backend.Limits{}, app, func(b *bubble) {
+			go io.WriteString(b.host, b.p.request("20")+"xyz")
+			answer, rerr := io.ReadAll(b.host)
+			if !strings.Contains(string(answer), " 408 Request Timeout\r\n") || body(string(answer)) != "too slow" || rerr != nil {
+				b.t.Errorf("the answer is %q, %v", answer, rerr)
+			}
+			if before != nil || cause != context.DeadlineExceeded || !errors.Is(err, os.ErrDeadlineExceeded) {
+				b.t.Errorf("Done asked for: %v: the cause is %v, and was %v before; Read: %v", asked, cause, before, err)
+			}
+			if b.log.String() != "" {
+				b.t.Errorf("the log has %q", b.log.String())
+			}
+		})
+	}
+}
+
+// ... also over a socket, on which the host may still be sending.
+func TestTheAnswerToABodyThatIsTooSlowArrives(t *testing.T) {
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		io.Copy(io.Discard, env.Input)
+		status := "200 OK"
+		if errors.Is(context.Cause(env.Context()), context.DeadlineExceeded) {
+			status = "408 Request Timeout"
+		}
+		_, err := start(status, plain, nil)
+		return gateway.Text("too slow"), err
+	}
+	each(t, func(t *testing.T, p *protocol) {
+		for _, network := range []string{"tcp", "unix"} {
+			r := p.start(t, network, backend.Limits{ReadTimeout: 20 * time.Millisecond}, app)
+			c := r.dial()
+			io.WriteString(c, p.request("1000000")+"xyz")
+			br := bufio.NewReader(c)
+			br.Peek(1) // the answer is there
+			io.WriteString(c, strings.Repeat("x", 1000000-3))
+			answer, err := io.ReadAll(br)
+			if !strings.Contains(string(answer), " 408 Request Timeout\r\n") || body(string(answer)) != "too slow" || err != nil {
+				t.Errorf("%s: the answer is %q, %v", network, answer, err)
+			}
+		}
+	})
 }
 
 func TestWriteTimeoutIsForTheNextBytes(t *testing.T) {
