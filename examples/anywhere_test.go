@@ -21,43 +21,22 @@ func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 	}
 	program := filepath.Join(buildAll(t), "anywhere"+exe())
 
-	server := exec.Command(program)
-	server.Env = append(withoutCGI(os.Environ()), "GATEWAY=http:tcp:127.0.0.1:0")
-	stderr, err := server.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer server.Process.Kill()
-	r := bufio.NewReader(stderr)
-	line, err := r.ReadString('\n')
-	m := regexp.MustCompile(`^gateway: serving http on (http://127\.0\.0\.1:\d+), since GATEWAY says so\n$`).FindStringSubmatch(line)
-	if m == nil {
-		t.Fatalf("it says %q, %v", line, err)
-	}
-	res, err := http.Get(m[1] + "/a%20path?q")
+	server := begin(t, program, "http:tcp:127.0.0.1:0")
+	res, err := http.Get(server.where + "/a%20path?q")
 	if err != nil {
 		t.Fatal(err)
 	}
 	page, err := io.ReadAll(res.Body)
 	res.Body.Close()
 	for _, want := range []string{
-		"You have called " + m[1] + "/a%20path?q.\n", fmt.Sprintf("in a process that serves many, number %d.\n", server.Process.Pid),
+		"You have called " + server.where + "/a%20path?q.\n", fmt.Sprintf("in a process that serves many, number %d.\n", server.cmd.Process.Pid),
 		"GATEWAY_INTERFACE is \"CGI/1.1\".\n", "PATH_INFO is \"/a path\".\n", "REQUEST_URI is \"/a%20path?q\".\n",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page is %q, %v; there is no %q", page, err, want)
 		}
 	}
-	if err := server.Process.Signal(os.Interrupt); err != nil {
-		t.Error(err)
-	}
-	rest, _ := io.ReadAll(r)
-	if err := server.Wait(); err != nil {
-		t.Errorf("after an interrupt: %v, it says %q", err, rest)
-	}
+	server.interrupt(t)
 
 	cgi := exec.Command(program)
 	cgi.Env = append(withoutCGI(os.Environ()), "GATEWAY=", "LISTEN_PID=", "GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "SERVER_NAME=example.com",
@@ -72,4 +51,48 @@ func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 			t.Errorf("the output is %q, there is no %q", out, want)
 		}
 	}
+}
+
+// A server is an example that runs as one.
+type server struct {
+	cmd      *exec.Cmd
+	protocol string
+	where    string // as it says
+	stderr   *bufio.Reader
+}
+
+// begin starts an example as the server that GATEWAY names, and waits until it says where it listens.
+func begin(t *testing.T, program, gateway string) *server {
+	t.Helper()
+	s := &server{cmd: exec.Command(program)}
+	s.cmd.Env = append(withoutCGI(os.Environ()), "GATEWAY="+gateway)
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.cmd.Process.Kill() })
+	s.stderr = bufio.NewReader(stderr)
+	line, err := s.stderr.ReadString('\n')
+	m := regexp.MustCompile(`^gateway: serving (\w+) on (http://127\.0\.0\.1:\d+|unix:/.+), since GATEWAY says so\n$`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("it says %q, %v", line, err)
+	}
+	s.protocol, s.where = m[1], m[2]
+	return s
+}
+
+// interrupt ends it as Ctrl-C does, and returns what else it has said.
+func (s *server) interrupt(t *testing.T) string {
+	t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	rest, _ := io.ReadAll(s.stderr)
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("after an interrupt: %v, it says %q", err, rest)
+	}
+	return string(rest)
 }
