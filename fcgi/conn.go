@@ -276,6 +276,7 @@ func (c *conn) timedOut(err error) error {
 			late = append(late, r)
 		case r.waiting > 0 && c.isPast(after(r.since, l.ReadTimeout)):
 			r.in.fail(err)
+			r.ctx.Cancel(context.DeadlineExceeded)
 		}
 	}
 	others := len(c.requests) > len(late)

@@ -10,7 +10,8 @@
 //	}
 //
 // Connections are kept when the host asks for it, and requests multiplexed on one of them do not wait for each other: not for
-// a slow application, nor for one that leaves its body unread. Nothing is configured from the network; the host is trusted
+// a slow application, nor for one that leaves its body unread. Only a response that breaks while others go on is seen to be broken
+// when these have ended, since FastCGI has no other sign for that than the end of the connection. Nothing is configured from the network; the host is trusted
 // to say who the client is, so the socket must be the host's alone (a Unix socket's mode, or FCGI_WEB_SERVER_ADDRS).
 package fcgi
 
@@ -40,11 +41,16 @@ func Serve(l net.Listener, app gateway.Application) error {
 // that the comment gives and a negative number is none.
 //
 // The environ's Vars are the parameters that the host sends, with defaults for SERVER_NAME, SERVER_PORT and SERVER_PROTOCOL;
-// REQUEST_URI is there if the host sends it, as all do. Errors goes to the host's log, by FCGI_STDERR, and to ErrorLog.
-// Multithread is true, Multiprocess too, since hosts start or address several; RunOnce is false.
+// REQUEST_URI is there if the host sends it, as all do. Caddy says with a CONTENT_LENGTH of -1 that it does not know: it counts as
+// absent. Errors goes to the host's log, by FCGI_STDERR, and to ErrorLog. Multithread is true, Multiprocess too, since hosts start
+// or address several; RunOnce is false.
 //
 // The Context ends with gateway.ErrDisconnected when the host sends ABORT_REQUEST or, once Done was asked for, closes the
-// connection, and with gateway.ErrShutdown when Shutdown has run out of time.
+// connection, with context.DeadlineExceeded when a body that is being read does not come, and with gateway.ErrShutdown when Shutdown
+// has run out of time.
+//
+// A body that comes faster than it is read is kept: 256 KiB of it in memory, 4 MiB for a connection, and up to 1 GiB in a file in
+// os.TempDir. Then the host has to wait; an application that reads nothing for 10 seconds while it does loses the rest of its body.
 type Server struct {
 	// Application is called for each request, concurrently.
 	Application gateway.Application
@@ -52,10 +58,12 @@ type Server struct {
 	// MaxConns is how many connections are open at a time, 10000; more wait in the kernel.
 	MaxConns int
 
-	// MaxRequests is how many requests are going on at a time, 10000. More get a 503 and FCGI_OVERLOADED.
+	// MaxRequests is how many requests are going on at a time, 10000. More get a 503 and FCGI_OVERLOADED. More than 1000 on one
+	// connection get FCGI_OVERLOADED alone.
 	MaxRequests int
 
-	// MaxHeaderBytes is the size of a request's parameters, 1 MiB. More get a 431.
+	// MaxHeaderBytes is the size of a request's parameters, 1 MiB. More get a 431. Requests of one connection that have not all of
+	// their parameters yet share it.
 	MaxHeaderBytes int
 
 	// MaxHeaders is the number of a request's parameters, 1000. More get a 431.
@@ -72,17 +80,19 @@ type Server struct {
 	// body, so that it can be on by default.
 	ReadTimeout time.Duration
 
-	// WriteTimeout is how long the host may take to accept a block, or 256 KiB of a larger one, 60 seconds.
+	// WriteTimeout is how long the host may take to accept a block, or 256 KiB of a larger one, 60 seconds. It is renewed when a
+	// quarter of it has passed.
 	WriteTimeout time.Duration
 
 	// IdleTimeout is how long a connection is kept for the next request, 5 minutes: longer than hosts do.
 	IdleTimeout time.Duration
 
-	// ErrorLog gets what Environ.Errors gets, and what goes wrong outside of requests. nil means that the latter is lost.
+	// ErrorLog gets what is written to Environ.Errors, and what goes wrong outside of requests; nil is the standard logger.
 	ErrorLog *log.Logger
 
 	once     sync.Once
 	limits   backend.Limits
+	log      *log.Logger
 	backend  backend.Server
 	inFlight atomic.Int64
 }
@@ -106,9 +116,12 @@ func (s *Server) Serve(l net.Listener) error {
 			MaxBodyBytes: s.MaxBodyBytes, ReadHeaderTimeout: s.ReadHeaderTimeout, ReadTimeout: s.ReadTimeout,
 			WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
 		}.WithDefaults()
+		if s.log = s.ErrorLog; s.log == nil {
+			s.log = log.Default()
+		}
 	})
 	allowed := webServerAddrs()
-	return s.backend.Serve(l, s.limits.MaxConns, s.ErrorLog, func(nc *backend.Conn) {
+	return s.backend.Serve(l, s.limits.MaxConns, s.log, func(nc *backend.Conn) {
 		if !allowed(nc.RemoteAddr()) {
 			s.logf("fcgi: connection from %v, which is not in FCGI_WEB_SERVER_ADDRS", nc.RemoteAddr())
 			nc.Close()
@@ -126,9 +139,7 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.backend.Shutdown
 func (s *Server) Close() error { return s.backend.Close() }
 
 func (s *Server) logf(format string, args ...any) {
-	if s.ErrorLog != nil {
-		s.ErrorLog.Printf(format, args...)
-	}
+	s.log.Printf(format, args...)
 }
 
 // webServerAddrs returns whether an address is in FCGI_WEB_SERVER_ADDRS, a comma-separated list of IP addresses. Without the

@@ -244,11 +244,14 @@ func TestReadHeaderTimeoutOfOneOfSeveral(t *testing.T) {
 func TestReadTimeout(t *testing.T) {
 	for _, test := range []struct{ set, want time.Duration }{{0, time.Minute}, {7 * time.Second, 7 * time.Second}} {
 		for _, delay := range []time.Duration{0, time.Second} { // on the goroutine that serves, or beside it
+			var cause error
 			app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 				if env.Vars["PATH_INFO"] == "/" {
 					time.Sleep(delay)
 				}
-				return echo(env, start)
+				body, err := echo(env, start)
+				cause = context.Cause(env.Context())
+				return body, err
 			}
 			inBubble(t, app, func(s *fcgi.Server) { s.ReadTimeout = test.set }, func(b *bubble) {
 				c := b.dial()
@@ -268,6 +271,9 @@ func TestReadTimeout(t *testing.T) {
 					a.body() != "/ ab"+strings.Repeat("c", 100) {
 					b.t.Errorf("%q", a.stdout)
 				}
+				if cause != context.DeadlineExceeded {
+					b.t.Errorf("the context ended with %v", cause)
+				}
 			})
 			inBubble(t, app, func(s *fcgi.Server) { s.ReadTimeout = test.set }, func(b *bubble) {
 				c := b.dial()
@@ -277,8 +283,8 @@ func TestReadTimeout(t *testing.T) {
 					time.Sleep(test.want * 14 / 16)
 					c.send(rec(stdinRecord, 1, body[i:i+1]))
 				}
-				if a := c.read(1); a.body() != "/ "+body {
-					b.t.Errorf("%q", a.stdout)
+				if a := c.read(1); a.body() != "/ "+body || cause != nil {
+					b.t.Errorf("%q, the context ended with %v", a.stdout, cause)
 				}
 			})
 		}

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"math"
@@ -82,7 +81,7 @@ func (s *Server) Handle(nc *backend.Conn) {
 		if size += len(name) + len(value); size > s.Limits.MaxHeaderBytes {
 			return request.ErrHeaderTooLarge
 		}
-		err := checkName(name)
+		err := request.CheckName(name)
 		if err == nil {
 			err = request.Add(vars, name, value)
 		}
@@ -106,19 +105,6 @@ func (s *Server) Handle(nc *backend.Conn) {
 	begun = true
 	c.respond(vars, err)
 }
-
-// checkName refuses what no variable is called. A line break in a name would become one of whatever prints it; a "=", another
-// variable of a program that the application starts (C1).
-func checkName(name string) error {
-	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c == '=' || c == 0x7F {
-			return errName
-		}
-	}
-	return nil
-}
-
-var errName = fmt.Errorf("%w: a variable's name has a space, an equals sign or a control character", request.ErrMalformed)
 
 // ReadString reads n bytes. It takes memory for what has come, not for what was announced.
 func ReadString(r *bufio.Reader, n int) (string, error) {
