@@ -120,7 +120,8 @@ func (s *stream) Close() error {
 // Reader returns a body that reads r in blocks of at most blockSize bytes, 8192 if that is not positive, and closes r if
 // it is an io.Closer (R134). It is wsgi.file_wrapper. It reads from the current position, when the response is sent, to
 // the end or to the Content-Length that the application declared, whichever comes first (R137): a part of a file
-// is a Seek and a Content-Length. A bytes.Reader, strings.Reader or bytes.Buffer gets its Content-Length by itself; a file
+// is a Seek and a Content-Length. A Reader inside of another body than OnClose's does not know of it: what is too much is then
+// cut and reported, and an io.LimitReader avoids that. A bytes.Reader, strings.Reader or bytes.Buffer gets its Content-Length by itself; a file
 // does not, since its size is a guess for a device or a file that grows.
 //
 // Whatever a Read returned goes out before the next Read.

@@ -33,6 +33,13 @@ func (f *fault) Unwrap() []error {
 	return []error{f.sentinel, f.cause}
 }
 
+// A whole is an error of a response that is whole, and hides that it wraps ErrBroken: that would have the server break it.
+type whole struct{ err error }
+
+func (w *whole) Error() string        { return w.err.Error() }
+func (w *whole) Is(target error) bool { return target != ErrBroken && errors.Is(w.err, target) }
+func (w *whole) As(target any) bool   { return errors.As(w.err, target) }
+
 // A panicError is a panic of the application, recovered.
 type panicError struct {
 	value any
@@ -67,6 +74,7 @@ func sound(err error) (safe error) {
 	}()
 	_ = err.Error()
 	_ = errors.Is(err, ErrBroken)
+	_ = errors.Is(err, err) // a struct that can be compared by its type, and not by what is in it
 	_ = errors.As(err, new(*panicError))
 	return err
 }

@@ -133,9 +133,9 @@ type Transport interface {
 //
 // A response whose application failed before anything was sent is the page "500 Internal Server Error", without
 // detail. Everything that went wrong is written to env.Errors, a line each and a stack for a panic, and returned,
-// except that a client that left is only returned. If the error wraps [ErrBroken] the response is not whole: the
-// server must not end it cleanly, but so that the client can tell (close or reset the connection, leave out the final
-// chunk). With any other error, as with nil, the response is whole, and ends as any other.
+// except that a client that left is only returned. If the error wraps [ErrBroken] the response is not whole, or its body
+// went on after it was told to stop: the server must not end it cleanly, but so that the client can tell (close or reset the
+// connection, leave out the final chunk). With any other error, as with nil, the response is whole, and ends as any other.
 //
 // Respond may be called concurrently with different environs.
 func Respond(app Application, env *Environ, t Transport) error {

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"runtime"
+	"strings"
 	"unsafe"
 
 	"example.com/gateway/internal/sendfile"
@@ -81,9 +83,8 @@ func (r *response) block(block []byte, err error) bool {
 		return false
 	case r.halted:
 		r.keep(errRanOn)
-		if r.ignored++; r.ignored == maxIgnored {
-			panic(errRanOn) // a body that goes on for ever would never come back
-		}
+		r.ignored++
+		r.ranOn()
 	case err != nil:
 		r.keep(sound(err))
 	case r.err != nil: // the application ignored an error of start
@@ -106,6 +107,33 @@ func (r *response) block(block []byte, err error) bool {
 	}
 	r.halted = true
 	return false
+}
+
+// ranOn ends a body that goes on though yield has returned false: one that does so for ever would never come back. On its own
+// goroutine a panic does that, as in a range loop. On another one nobody recovers a panic, and it may have been of use to yield from
+// there; it gets much more time, for a loop that ends, and then ends with what it has deferred.
+func (r *response) ranOn() {
+	switch {
+	case r.ignored%maxIgnored == 0 && isIterating():
+		panic(errRanOn)
+	case r.ignored >= maxIgnoredElsewhere:
+		runtime.Goexit()
+	}
+}
+
+// isIterating reports whether this is a goroutine that iterates: whether iterate, which recovers, is on its stack.
+func isIterating() bool {
+	pcs := make([]uintptr, 1000)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, ".(*response).iterate") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // stop returns why a response that has begun must not go on. One that has not is still sent, at least its first block.

@@ -47,8 +47,9 @@ type response struct {
 	halted   bool        // yield has returned false
 	dead     bool        // the transport failed: nothing more is sent to it
 	cut      bool        // more was written than declared, as err says; the client got what was declared
-	noBody   bool        // HEAD, 204 or 304
-	ignored  uint8       // how often the body went on after that
+	left     bool        // ... and said that the client is gone
+	noBody   bool        // HEAD, 204, 205 or 304
+	ignored  uint32      // how often the body went on after yield has returned false
 	code     uint16      // of status
 	head     bool        // the client's method is HEAD, whatever middleware makes of REQUEST_METHOD
 	single   bool        // the body is known to be one block
@@ -75,9 +76,14 @@ var (
 	errGoexit  = errors.New("gateway: the application ended its goroutine")
 )
 
-// maxIgnored is how often yield returns false before it panics, as a range loop does at once. A goroutine that the body left
-// behind has nobody to recover it, and is likely to stop after one.
-const maxIgnored = 100
+const (
+	// maxIgnored is how often yield returns false before it panics, as a range loop does at once. It does that only where the panic
+	// is recovered: on the goroutine that iterates.
+	maxIgnored = 100
+
+	// maxIgnoredElsewhere is how often it does before it ends any other goroutine that the body may have started.
+	maxIgnoredElsewhere = 1 << 20
+)
 
 func respond(app Application, env *Environ, t Transport) error {
 	r := new(response) // field by field: a literal of this size is built twice
@@ -145,13 +151,8 @@ func (r *response) finish(body Body, err error) error {
 		err = errors.Join(err, errRanOn) // a client that left is a reason to stop, not for going on
 	}
 	cutOnly := r.cut && (err == nil || errors.Is(err, r.err))
-	if err == nil {
-		err = r.err
-	} else if r.err != nil && !errors.Is(err, r.err) {
-		err = errors.Join(r.err, err)
-	}
 	broken := false
-	if err != nil {
+	if err != nil || r.err != nil {
 		err, broken = r.fail(err)
 		broken = broken && !cutOnly
 	}
@@ -166,8 +167,11 @@ func (r *response) finish(body Body, err error) error {
 			err = errors.Join(err, cerr)
 		}
 	}
-	if broken {
+	switch {
+	case broken:
 		return &fault{sentinel: ErrBroken, cause: err}
+	case errors.Is(err, ErrBroken): // of another response, which the application has had a part in
+		return &whole{err}
 	}
 	return err
 }
@@ -194,10 +198,26 @@ func (r *response) end() (err error) {
 	return nil
 }
 
-// fail deals with the error of a response that came to its end. It returns it with what else went wrong, and whether the
-// response is broken.
+// fail deals with the errors of a response that came to its end: the application's, and the one that was kept, unless that is what
+// the application has returned. It returns them with what else went wrong, and whether the response is broken.
 func (r *response) fail(err error) (_ error, broken bool) {
-	if !r.gone(err) {
+	kept := r.err
+	if err != nil && errors.Is(err, kept) {
+		kept = nil
+	}
+	switch {
+	case kept == nil || err != nil && r.gone(kept): // what the application says is another matter than a client that left
+		if !r.gone(err) {
+			r.report(err)
+		}
+		err = errors.Join(kept, err)
+	case err == nil || r.gone(err):
+		if !r.gone(kept) {
+			r.report(kept)
+		}
+		err = errors.Join(kept, err)
+	default:
+		err = errors.Join(kept, err)
 		r.report(err)
 	}
 	if r.dead || r.phase == sent {
@@ -224,15 +244,15 @@ func (r *response) page() (err error) {
 }
 
 // gone reports that err only says what a client that left does to an application. Logs need not hear of it (T35). A panic
-// they must hear of, and of a body that does not stop for it.
+// they must hear of, of a body that does not stop for it, and of a client of somebody else's.
 func (r *response) gone(err error) bool {
 	if errors.As(err, new(*panicError)) || errors.Is(err, errRanOn) {
 		return false
 	}
-	if errors.Is(err, ErrDisconnected) {
-		return true
+	if !r.left && !errors.Is(r.ctx.Cause(), ErrDisconnected) {
+		return false
 	}
-	return errors.Is(err, context.Canceled) && errors.Is(r.ctx.Cause(), ErrDisconnected)
+	return errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled)
 }
 
 // start is the StartResponse of this response.
@@ -360,10 +380,14 @@ func (r *response) write(block []byte) (int, error) {
 
 // complete makes the head final, before the first block, or none, goes out.
 func (r *response) complete(block []byte) {
-	r.noBody = r.head || r.code == 204 || r.code == 304
-	if r.code == 204 && r.declared >= 0 {
+	r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304
+	switch {
+	case r.code == 204 && r.declared >= 0:
 		r.headers = append(r.headers[:0], r.headers.Without("Content-Length")...) // RFC 9110, 8.6
 		r.declared = -1
+	case r.code == 205: // RFC 9110, 15.3.6: no content, and the length has to say so
+		r.headers = append(r.headers[:0], r.headers.With("Content-Length", "0")...)
+		r.declared = 0
 	}
 	if r.declared >= 0 || r.code == 204 || r.code == 304 {
 		return
@@ -387,7 +411,9 @@ func (r *response) lost(err error) error {
 	if err == nil {
 		return nil
 	}
+	err = sound(err)
 	r.dead = true
+	r.left = errors.Is(err, ErrDisconnected)
 	r.ctx.Cancel(err)
 	return r.keep(err)
 }

@@ -62,7 +62,7 @@ type Program struct {
 	// CONTENT_LENGTH but HTTP_TRANSFER_ENCODING says chunked (Apache); and none otherwise. nil means os.Stdin.
 	Stdin io.Reader
 
-	// Stdout takes the response, head and first block in one Write. nil means the process's stdout.
+	// Stdout takes the response, head and first block, or 64 KiB of that, in one Write. nil means the process's stdout.
 	Stdout io.Writer
 
 	// Stderr is the environ's Errors. nil means the process's stderr.

@@ -2,7 +2,7 @@
 // body of any kind, hands that on: without it a response under the lint would lose its Content-Length.
 //
 // The methods have types that only this module can name, so that no type of a user has them by chance: "except on the
-// bodies of this package" (R26). Knowing is only ever speed, and a Content-Length: wrapping a body may hide it.
+// bodies of this package" (R26). Wrapping a body may hide what it knows: its length, and where it is to stop.
 package sized
 
 // A Size is what is known of a body before it is ranged; -1 is unknown.
