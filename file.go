@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"io"
-	"io/fs"
-	"syscall"
 
 	"example.com/gateway/internal/sendfile"
 )
@@ -11,21 +9,16 @@ import (
 // fileChunk is how much of a file goes out between two looks at whether the response is to go on.
 const fileChunk = 512 << 10
 
-// A file is an *os.File, by what it has and a connection has not. Package os is not linked for its sake.
-type file interface {
-	syscall.Conn
-	Stat() (fs.FileInfo, error)
-}
-
-// fileOf returns the reader of a body that is a file, or nil (R135, R136: platform transmission is for the server's own wrapper).
-func fileOf(body Body) *reader {
+// fileOf returns the reader of a body that is a file, as t has it, or nil (R135, R136: platform transmission is for the server's
+// own wrapper).
+func fileOf(body Body, t sendfile.Sender) *reader {
 	for {
 		switch b := body.(type) {
 		case *closer:
 			body = b.Body
 			continue
 		case *reader:
-			if _, isFile := b.r.(file); isFile {
+			if t.CanSend(b.r) {
 				return b
 			}
 		}

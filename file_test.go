@@ -29,6 +29,11 @@ func (f *fileTransport) Write(block []byte) (int, error) {
 	return f.out.Write(block)
 }
 
+func (f *fileTransport) CanSend(src io.Reader) bool {
+	_, isFile := src.(*os.File)
+	return isFile
+}
+
 var errSocket = errors.New("socket is gone")
 
 func (f *fileTransport) SendFile(src io.Reader) (int64, error) {

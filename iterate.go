@@ -21,8 +21,8 @@ func (r *response) iterate(body Body) (err error) {
 	if !r.measure(body) {
 		return nil
 	}
-	if f := fileOf(body); f != nil {
-		if t, ok := r.t.(sendfile.Sender); ok {
+	if t, ok := r.t.(sendfile.Sender); ok {
+		if f := fileOf(body, t); f != nil {
 			r.iterateFile(f, t)
 			return nil
 		}

@@ -3,6 +3,7 @@ package single
 import (
 	"io"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -19,7 +20,7 @@ func sendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err err
 	default:
 		return 0, false, nil
 	}
-	file, ok := src.R.(syscall.Conn)
+	file, ok := src.R.(*os.File)
 	if !ok {
 		return 0, false, nil
 	}

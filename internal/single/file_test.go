@@ -205,3 +205,41 @@ func TestAFileThatIsNone(t *testing.T) {
 		}
 	})
 }
+
+// A secret is a file of which nobody is to see the bytes as they are. It has all that an *os.File has.
+type secret struct{ *os.File }
+
+func (s secret) Read(p []byte) (n int, err error) {
+	n, err = s.File.Read(p)
+	for i := range p[:n] {
+		p[i] ^= 0x55
+	}
+	return n, err
+}
+
+// A type that has a file in it is no file: what its Read makes of the bytes is what is sent.
+func TestATypeWithAFileInItIsRead(t *testing.T) {
+	content := numbered(300_000)
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Clone(content)
+	for i := range want {
+		want[i] ^= 0x55
+	}
+	each(t, func(t *testing.T, p *protocol) {
+		for _, network := range []string{"tcp", "unix"} {
+			r := p.start(t, network, backend.Limits{}, func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				f, err := os.Open(path)
+				if err != nil {
+					return nil, err
+				}
+				return ok(start, gateway.Reader(secret{f}, 0))
+			})
+			if got := body(r.ask(p.request("0", "PATH_INFO", "/"))); got != string(want) {
+				t.Errorf("over %s: %d bytes, want %d, or they are not what Read has made of them", network, len(got), len(want))
+			}
+		}
+	})
+}

@@ -375,6 +375,12 @@ func (c *conn) insist(send func() (int64, error)) (sent int64, err error) {
 	}
 }
 
+// CanSend implements sendfile.Sender.
+func (c *conn) CanSend(src io.Reader) bool {
+	_, isFile := src.(*os.File)
+	return isFile
+}
+
 // SendFile implements sendfile.Sender: sendfile(2) where there is one. It is not left to package net, which may have read more than
 // it has sent when the time is over, and then nobody can go on where it was.
 func (c *conn) SendFile(src io.Reader) (int64, error) {
