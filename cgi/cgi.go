@@ -30,8 +30,8 @@ import (
 
 // Run serves the one request that this process was started for and returns when the response is out.
 //
-// It returns an error if the response is not whole; it was reported on stderr, but for a client that left, and the caller
-// only turns it into an exit status other than 0. A response that is whole, be it "500 Internal Server Error" for an
+// It returns an error if the response is not whole, or the application has called runtime.Goexit; it was reported on stderr,
+// but for a client that left, and the caller only turns it into an exit status other than 0. A response that is whole, be it "500 Internal Server Error" for an
 // application that failed or "400 Bad Request" for a request that is malformed, is no error here; what led to it is on
 // stderr.
 //
@@ -76,8 +76,13 @@ var (
 	drainTime        = 30 * time.Second
 )
 
-// errNoStdout is returned by Run when the process was started with its stdout closed.
-var errNoStdout = errors.New("cgi: stdout was closed when the process started")
+var (
+	// errNoStdout is returned by Run when the process was started with its stdout closed.
+	errNoStdout = errors.New("cgi: stdout was closed when the process started")
+
+	// errGoexit is returned by Run when the application has ended its goroutine, and whether the response is whole is not known.
+	errGoexit = errors.New("cgi: the application ended its goroutine")
+)
 
 // Run serves the one request, as the function [Run] does.
 func (p *Program) Run(app gateway.Application) error {
@@ -113,16 +118,29 @@ func (p *Program) Run(app gateway.Application) error {
 		})
 	}
 	t := &transport{w: stdout, ctx: &ctx}
-	err = gateway.Respond(app, env, t)
+	err = respond(app, env, t)
 	ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
 	// The host may be sending still. One that has sent SIGTERM waits for the end of the process, not for the answer.
 	if t.err == nil && !errors.Is(ctx.Cause(), gateway.ErrShutdown) {
 		body.Drain(drainBytes, drainTime)
 	}
-	if errors.Is(err, gateway.ErrBroken) {
+	if errors.Is(err, gateway.ErrBroken) || err == errGoexit {
 		return err
 	}
 	return nil
+}
+
+// respond is gateway.Respond on a goroutine of its own. An application may end its goroutine, by runtime.Goexit; if that were main's,
+// the process would go on without it, and nobody would end it.
+func respond(app gateway.Application, env *gateway.Environ, t gateway.Transport) error {
+	err := errGoexit
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = gateway.Respond(app, env, t)
+	}()
+	<-done
+	return err
 }
 
 // environ makes the request of a process's environment. Its error is one for a 400.

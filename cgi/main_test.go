@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,6 +62,7 @@ var applications = map[string]gateway.ApplicationFunc{
 	"ignore":       ignore,
 	"failing":      failing,
 	"panicking":    panicking,
+	"exiting":      exiting,
 	"falling":      falling,
 	"short":        short,
 	"long":         long,
@@ -116,6 +118,11 @@ func failing(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
 }
 
 func panicking(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { panic(errApplication) }
+
+func exiting(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
+	runtime.Goexit()
+	return nil, nil
+}
 
 func falling(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	_, err := start("200 OK", plain, nil)
