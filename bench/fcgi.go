@@ -43,7 +43,7 @@ type persistentServer struct {
 	cmd             *exec.Cmd
 	in              io.WriteCloser
 	out             *bufio.Reader
-	addr            string
+	addr, tcp       string
 	request, answer []byte // the exchange that is repeated
 	conns           []net.Conn
 }

@@ -19,14 +19,15 @@ import (
 // The variants of programs/scgi-server. The first is what the others of a group are compared with.
 var (
 	onceHello  = []string{"fcgi", "scgi", "uwsgi"}
-	onceStream = []string{"http", "scgi", "uwsgi"}
-	onceNames  = map[string]string{"fcgi": "gateway/fcgi", "scgi": "gateway/scgi", "uwsgi": "gateway/uwsgi", "http": "net/http"}
+	onceStream = []string{"http", "fcgi", "scgi", "uwsgi", "handler"}
+	onceNames  = map[string]string{"fcgi": "gateway/fcgi", "scgi": "gateway/scgi", "uwsgi": "gateway/uwsgi", "http": "net/http",
+		"handler": "nethttp.Handler"}
 )
 
 const onceClients = 4
 
-// measureOnce measures what has one connection for each request, over Unix sockets: a hello beside FastCGI without keep-alive, and
-// size bytes of a file down and of a body up beside net/http, in CPU time of the server.
+// measureOnce measures what has one connection for each request: a hello over Unix sockets beside FastCGI without keep-alive, and
+// size bytes of a file down and of a body up beside net/http, over Unix sockets and TCP, in CPU time of the server.
 func measureOnce(t *table, dir string, rounds, perRound, streamRounds, size int) error {
 	if rounds == 0 && streamRounds == 0 {
 		return nil
@@ -65,9 +66,17 @@ func measureOnce(t *table, dir string, rounds, perRound, streamRounds, size int)
 			t.atMost(what+", CPU, "+onceNames[name]+" ÷ gateway/fcgi", ratioOf(cpus[i], cpus[0]).median, 1, "")
 		}
 	}
-	for _, path := range []string{"/down", "/up"} {
-		what := fmt.Sprintf("%.4g GiB, Unix socket, ", float64(size)/(1<<30)) + map[string]string{"/down": "a file down", "/up": "a body up"}[path]
-		cpus, err := interleave(servers, onceStream, streamRounds, 1, func(name, addr string) error { return streamOnce(name, addr, path, size) })
+	for _, c := range []struct{ network, path, what string }{
+		{"unix", "/down", "Unix socket, a file down"}, {"unix", "/up", "Unix socket, a body up"},
+		{"tcp", "/down", "TCP, a file down"}, {"tcp", "/up", "TCP, a body up"},
+	} {
+		what := fmt.Sprintf("%.4g GiB, ", float64(size)/(1<<30)) + c.what
+		cpus, err := interleave(servers, onceStream, streamRounds, 1, func(name, addr string) error {
+			if c.network == "tcp" {
+				addr = servers[name].tcp
+			}
+			return streamOnce(name, c.network, addr, c.path, size)
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -126,6 +135,11 @@ func startOnce(program, argument, addr, file string) (*persistentServer, error) 
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
+	if s.tcp, err = s.out.ReadString('\n'); err != nil {
+		s.stop()
+		return nil, err
+	}
+	s.tcp = strings.TrimSpace(s.tcp)
 	for range 500 { // until it listens
 		conn, err := net.Dial("unix", addr)
 		if err == nil {
@@ -140,7 +154,7 @@ func startOnce(program, argument, addr, file string) (*persistentServer, error) 
 
 // onceRequest is a request of a protocol, up to its body.
 func onceRequest(name, method, path string, length int) []byte {
-	if name == "http" {
+	if name == "http" || name == "handler" {
 		return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", method, path, length)
 	}
 	vars := [][2]string{
@@ -175,7 +189,47 @@ func onceRequest(name, method, path string, length int) []byte {
 		return append(append(binary.LittleEndian.AppendUint16([]byte{0}, uint16(len(b))), 0), b...)
 	}
 	r := fcgiRecord(nil, 1, []byte{0, 1, 0, 0, 0, 0, 0, 0}) // no FCGI_KEEP_CONN
-	return fcgiRecord(fcgiRecord(fcgiRecord(r, 4, b), 4, nil), 5, nil)
+	r = fcgiRecord(fcgiRecord(r, 4, b), 4, nil)
+	if length > 0 {
+		return r
+	}
+	return fcgiRecord(r, 5, nil)
+}
+
+// onceBody sends a body of length zeros.
+func onceBody(conn net.Conn, name string, length int) error {
+	if length == 0 {
+		return nil
+	}
+	const size = 256 << 10
+	block := make([]byte, 0, size+size/8) // as the protocol has so many of the body
+	blockOf := func(n int) []byte {
+		if name != "fcgi" {
+			return block[:n]
+		}
+		block = block[:0]
+		for zeros := make([]byte, 32<<10); n > 0; { // a record of what nginx makes of a large body
+			m := min(n, len(zeros))
+			block = fcgiRecord(block, 5, zeros[:m])
+			n -= m
+		}
+		return block
+	}
+	whole := blockOf(size)
+	for ; length >= size; length -= size {
+		if _, err := conn.Write(whole); err != nil {
+			return err
+		}
+	}
+	last := blockOf(length)
+	if name == "fcgi" {
+		last = fcgiRecord(last, 5, nil)
+	}
+	if len(last) == 0 {
+		return nil
+	}
+	_, err := conn.Write(last)
+	return err
 }
 
 // helloRound sends times requests from each of the clients, each on a connection of its own.
@@ -217,9 +271,40 @@ func helloOnce(addr string, request []byte) error {
 	return err
 }
 
+// A stdout is what a FastCGI answer has in its STDOUT records.
+type stdout struct {
+	r    *bufio.Reader
+	left int // of the record
+	skip int // its padding
+}
+
+func (s *stdout) Read(p []byte) (int, error) {
+	for s.left == 0 {
+		if _, err := s.r.Discard(s.skip); err != nil {
+			return 0, err
+		}
+		var header [8]byte
+		if _, err := io.ReadFull(s.r, header[:]); err != nil {
+			return 0, err
+		}
+		length := int(header[4])<<8 | int(header[5])
+		switch s.skip = int(header[6]); header[1] {
+		case 3: // FCGI_END_REQUEST
+			return 0, io.EOF
+		case 6:
+			s.left = length
+		default:
+			s.skip += length
+		}
+	}
+	n, err := s.r.Read(p[:min(len(p), s.left)])
+	s.left -= n
+	return n, err
+}
+
 // streamOnce takes size bytes down or sends them up.
-func streamOnce(name, addr, path string, size int) error {
-	conn, err := net.Dial("unix", addr)
+func streamOnce(name, network, addr, path string, size int) error {
+	conn, err := net.Dial(network, addr)
 	if err != nil {
 		return err
 	}
@@ -231,14 +316,13 @@ func streamOnce(name, addr, path string, size int) error {
 	if _, err := conn.Write(onceRequest(name, "POST", path, length)); err != nil {
 		return err
 	}
-	for block := make([]byte, 256<<10); length > 0; {
-		n, err := conn.Write(block[:min(len(block), length)])
-		if err != nil {
-			return err
-		}
-		length -= n
+	if err := onceBody(conn, name, length); err != nil {
+		return err
 	}
 	r := bufio.NewReaderSize(conn, 256<<10)
+	if name == "fcgi" {
+		r = bufio.NewReaderSize(&stdout{r: r}, 256<<10)
+	}
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {

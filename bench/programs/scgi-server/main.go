@@ -1,6 +1,6 @@
 // The server of the figures with one connection for each request: a hello, a file down and a body up behind gateway/scgi,
-// gateway/uwsgi, gateway/fcgi or plain net/http, as the first argument says, on the Unix socket that the second names; the third is
-// the file. For each line on stdin it says what it has used so far; the end of stdin ends it.
+// gateway/uwsgi, gateway/fcgi, nethttp.Handler or plain net/http, as the first argument says, on the Unix socket that the second
+// names, and on the TCP address that it prints; the third is the file. For each line on stdin it says what it has used so far; the end of stdin ends it.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/fcgi"
+	"example.com/gateway/nethttp"
 	"example.com/gateway/scgi"
 	"example.com/gateway/uwsgi"
 )
@@ -30,7 +31,10 @@ func app(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error
 		if err != nil {
 			return nil, err
 		}
-		_, err = start("200 OK", plain, nil)
+		info, err := f.Stat()
+		if err == nil {
+			_, err = start("200 OK", plain.Add("Content-Length", strconv.FormatInt(info.Size(), 10)), nil)
+		}
 		return gateway.Reader(f, 64<<10), err
 	case "/up":
 		n, err := count(env.Input)
@@ -89,19 +93,29 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go func() {
-		switch os.Args[1] {
-		case "scgi":
-			err = scgi.Serve(l, gateway.ApplicationFunc(app))
-		case "uwsgi":
-			err = uwsgi.Serve(l, gateway.ApplicationFunc(app))
-		case "fcgi":
-			err = fcgi.Serve(l, gateway.ApplicationFunc(app))
-		default:
-			err = http.Serve(l, http.HandlerFunc(appHTTP))
-		}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		log.Fatal(err)
-	}()
+	}
+	fmt.Println(tcp.Addr())
+	for _, l := range []net.Listener{l, tcp} {
+		go func() {
+			var err error
+			switch os.Args[1] {
+			case "scgi":
+				err = scgi.Serve(l, gateway.ApplicationFunc(app))
+			case "uwsgi":
+				err = uwsgi.Serve(l, gateway.ApplicationFunc(app))
+			case "fcgi":
+				err = fcgi.Serve(l, gateway.ApplicationFunc(app))
+			case "handler":
+				err = http.Serve(l, nethttp.Handler(gateway.ApplicationFunc(app)))
+			default:
+				err = http.Serve(l, http.HandlerFunc(appHTTP))
+			}
+			log.Fatal(err)
+		}()
+	}
 	for in := bufio.NewReader(os.Stdin); ; {
 		if _, err := in.ReadString('\n'); err != nil {
 			return
