@@ -18,7 +18,8 @@ import (
 // One goroutine serves it: reads records and starts applications. While it runs an application itself, which saves a
 // switch of goroutines, what that application reads of its body is read by the application's own call. Should it then
 // neither end nor read for a while, another goroutine takes over, so that an ABORT_REQUEST or the next request is never
-// left unseen for a slow application, and the first goroutine ends with the application.
+// left unseen for a slow application, and the first goroutine ends with the application. If that reads again, and is the only
+// one, it gets its office back.
 type conn struct {
 	s   *Server
 	nc  *backend.Conn
@@ -76,6 +77,9 @@ func newConn(s *Server, nc *backend.Conn) *conn {
 func (c *conn) serve() {
 	for {
 		r, err := c.next()
+		if err == errReturned {
+			return
+		}
 		if err != nil {
 			c.end(err)
 			return
@@ -87,7 +91,7 @@ func (c *conn) serve() {
 			go r.run()
 			continue
 		}
-		c.inline, c.pumped = r, false
+		c.inline, c.pumped, r.inlined = r, false, true
 		if c.timer == nil {
 			c.timer = time.AfterFunc(takeOver, c.tick)
 		} else {
@@ -143,6 +147,20 @@ func (c *conn) takeOver() {
 		c.serve()
 	}
 }
+
+// handBack lets an application that waits for its body read it by itself again, and reports whether it did: to copy each piece, and
+// to wake the application for it, costs several times as much. c.mu is held.
+func (c *conn) handBack(r *call) bool {
+	if !r.inlined || r.waiting == 0 || !r.in.empty() || r.in.err != nil || len(c.requests) > 1 || c.running > 1 || c.plural {
+		return false
+	}
+	c.inline, c.pumped = r, true
+	c.timer.Reset(takeOver)
+	return true
+}
+
+// errReturned ends a goroutine that has handed back what it took over.
+var errReturned = errors.New("fcgi: the application reads")
 
 // next reads until there is a request to run.
 func (c *conn) next() (*call, error) {

@@ -665,3 +665,52 @@ func TestParametersOfManyRequestsAreBounded(t *testing.T) {
 		t.Errorf("afterwards: %q", a.stdout)
 	}
 }
+
+// An application that was slow, so that another goroutine has taken over, and then reads, reads for itself again: what it is sent
+// is not copied from goroutine to goroutine, or through a file, for the rest of its body.
+func TestReaderThatWasSlowReadsForItselfAgain(t *testing.T) {
+	s := newScript(t)
+	c := serve(t, s.call).dial()
+	const size = 50_000_000
+	c.send(head(1, keepConn, "POST", "/upload", "CONTENT_LENGTH", fmt.Sprint(size)))
+	sc := s.next("/upload")
+	frames := func(name string) int { return strings.Count(goroutines(), name+"(") }
+	for range 3 {
+		for stop := time.Now().Add(patience); frames("fcgi.(*conn).next") == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(stop) {
+				t.Fatal("nobody has taken over")
+			}
+		}
+		read := make(chan int)
+		sc.do(func(sc *scene) { // on the goroutine of the application
+			n, err := io.ReadFull(sc.env.Input, make([]byte, 1_000_000))
+			if err != nil {
+				t.Error(err)
+			}
+			go func() { read <- n }()
+		})
+		for i := range 20 {
+			if i == 10 { // in the middle, while it waits for more
+				for stop := time.Now().Add(patience); frames("fcgi.(*conn).pump") == 0; time.Sleep(time.Millisecond) {
+					if time.Now().After(stop) {
+						t.Fatal("the application does not read for itself")
+					}
+				}
+			}
+			c.send(rec(stdinRecord, 1, strings.Repeat("x", 50_000)))
+		}
+		if n := wait(t, read, "what was read"); n != 1_000_000 {
+			t.Errorf("read %d bytes", n)
+		}
+		if n := frames("fcgi.(*conn).serve"); n != 1 {
+			t.Errorf("%d goroutines serve", n)
+		}
+	}
+	c.send(rec(abortRequest, 1, ""))
+	wait(t, sc.env.Context().Done(), "the end of the context")
+	sc.finish()
+	c.read(1)
+	if a := c.roundTrip(1, get(1, "/echo")); a.body() != "/echo " {
+		t.Errorf("afterwards: %q", a.stdout)
+	}
+}

@@ -29,6 +29,7 @@ type call struct {
 
 	// Guarded by c.mu.
 	state    state
+	inlined  bool      // its application was started by the goroutine that serves
 	watched  bool      // Done was asked for
 	tooLarge bool      // the parameters are
 	waiting  int       // calls of Read that wait for the host

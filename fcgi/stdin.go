@@ -12,13 +12,14 @@ import (
 //
 // FastCGI has no way to stop one of several requests. So that a body that nobody reads stalls nobody, it goes to a file when
 // it is larger than window. Only where a host has not been seen to send several requests at a time, and the application
-// keeps up, the host is held up, as it would be by any program that reads.
+// keeps up, the host is held up, as it would be by any program that reads: a file costs many times as much.
 type stdin struct {
 	mem   []byte // unread
 	file  *os.File
 	r, w  int64 // of file: what is after r is unread, and comes after mem
 	put   int64 // all that was kept
 	got   int64 // all that was read of it
+	again int64 // how much must have been read before the host is held up again
 	limit int64 // what is put beyond it is dropped
 	err   error // what comes after: io.EOF, or why the body is not whole
 }
@@ -30,6 +31,9 @@ const (
 
 	// patience is how long an application may take to read as much as one read of the host's bytes brings.
 	patience = 10 * time.Millisecond
+
+	// keepsUp is how much an application that was too slow must have read since, to count as one that keeps up.
+	keepsUp = 64 << 10
 
 	// stall is how long an application may read nothing while the host is held up by a file that is full.
 	stall = 10 * time.Second
@@ -95,8 +99,10 @@ func (s *stdin) add(c *conn, r *call, piece []byte) {
 	}
 	closed := func() bool { return s.err != nil || r.state == ending }
 	fits := func() bool { return s.w == 0 && len(s.mem)+len(piece) <= window && c.held+len(piece) <= maxHeld }
-	if !closed() && !fits() && s.w == 0 && !c.plural && r.state == running {
-		c.await(patience, func() bool { return closed() || fits() })
+	if !closed() && !fits() && !c.plural && r.state == running && s.got >= s.again {
+		if !c.await(patience, func() bool { return closed() || fits() }) {
+			s.again = s.got + keepsUp
+		}
 	}
 	for !closed() && s.w > maxFile {
 		// The host must wait. It may have more to say than this body: another request, that this one is to be aborted, that it

@@ -265,6 +265,10 @@ func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 		c.changed.Broadcast()
 	}
 	direct := r != nil && r == dst && r.in.empty()
+	if dst == nil && r != nil && c.left > 0 && c.handBack(r) {
+		c.mu.Unlock()
+		return 0, errReturned
+	}
 	c.mu.Unlock()
 	switch {
 	case c.left == 0:
