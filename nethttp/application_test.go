@@ -129,7 +129,8 @@ func TestRequestsOfOddHosts(t *testing.T) {
 		{map[string]string{"SERVER_PORT": "8080"}, func(r *http.Request) any { return r.Host }, "www.example.com:8080"},
 		{nil, func(r *http.Request) any { return r.RemoteAddr }, ""},
 		{map[string]string{"REMOTE_ADDR": "192.0.2.1"}, func(r *http.Request) any { return r.RemoteAddr }, "192.0.2.1:0"},
-		{map[string]string{"HTTP_X_A-B_C": "odd"}, func(r *http.Request) any { return r.Header.Get("X-A-B-C") }, "odd"},
+		{map[string]string{"HTTP_X.A~B_C": "odd"}, func(r *http.Request) any { return r.Header.Get("X.a~b-C") }, "odd"},
+		{map[string]string{"HTTP_X_A-B_C": "none"}, func(r *http.Request) any { return r.Header.Get("X-A-B-C") }, ""},
 		{nil, func(r *http.Request) any { return r.Body == http.NoBody && r.ContentLength == 0 }, true},
 	} {
 		if got := c.get(requestOf(t, environ(c.vars, ""))); got != c.want {
@@ -145,6 +146,42 @@ func TestRequestsOfOddHosts(t *testing.T) {
 	env.URLScheme, env.Extra = "https", map[string]any{"nethttp.tls": &tls.ConnectionState{ServerName: "sni"}}
 	if r := requestOf(t, env); r.TLS == nil || r.TLS.ServerName != "sni" {
 		t.Error("TLS is not the server's")
+	}
+}
+
+// TestAVariableThatIsNoHeadersPassesForNone: E6. In net/http/cgi HTTP_X_USER and HTTP_X-USER are one header, and chance says whose
+// value counts; hence the many runs.
+func TestAVariableThatIsNoHeadersPassesForNone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ proper, odd, name string }{
+		{"HTTP_X_USER", "HTTP_X-USER", "X-User"},
+		{"HTTP_X_USER", "HTTP_X_User", "X-User"},
+		{"HTTP_X_USER", "HTTP_x_user", "X-User"},
+		{"HTTP_COOKIE", "HTTP_Cookie", "Cookie"},
+		{"HTTP_USER_AGENT", "HTTP_USER-AGENT", "User-Agent"},
+		{"", "HTTP_CONTENT-TYPE", "Content-Type"},
+		{"", "HTTP_CONTENT-LENGTH", "Content-Length"},
+		{"", "HTTP_Proxy", "Proxy"},
+		{"", "HTTP_Host", "Host"},
+		{"", "HTTP_TRANSFER-ENCODING", "Transfer-Encoding"},
+		{"", "HTTP_X USER", "X User"},
+		{"", "HTTP_X:USER", "X:user"},
+		{"", "HTTP_X\r\nUSER", "X\r\nuser"},
+		{"", "HTTP_ÄTAG", "ÄTAG"},
+		{"", "HTTP_-", "-"},
+		{"", "HTTP_", ""},
+	} {
+		for range 50 {
+			vars, want := map[string]string{c.odd: "666"}, http.Header{}
+			if c.proper != "" {
+				vars[c.proper], want[c.name] = "5", []string{"5"}
+			}
+			r := requestOf(t, environ(vars, "12345"))
+			if fmt.Sprint(r.Header) != fmt.Sprint(want) || r.Host != "www.example.com" || len(r.TransferEncoding) > 0 {
+				t.Errorf("%q beside %q: the header is %v, want %v; Host %q, TransferEncoding %v", c.odd, c.proper, r.Header, want, r.Host, r.TransferEncoding)
+				break
+			}
+		}
 	}
 }
 

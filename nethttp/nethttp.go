@@ -52,7 +52,8 @@ func Mount(prefix string, app gateway.Application) http.Handler {
 // The request's URL has the whole path, SCRIPT_NAME and PATH_INFO, and no host: to mount h, wrap it with http.StripPrefix, as under
 // net/http. The path comes from REQUEST_URI, encoded as the client sent it, if that says the same as SCRIPT_NAME and PATH_INFO
 // or these are both empty, and else from these. Host is HTTP_HOST or else SERVER_NAME. Header has the HTTP_ variables that are
-// not empty, repeated headers as one value. ContentLength is -1 if CONTENT_LENGTH is missing but there is a body: whether there is one,
+// not empty, repeated headers as one value; one whose name no host makes of a header's, such as HTTP_X-User, is left out, since it
+// would pass for the real one. ContentLength is -1 if CONTENT_LENGTH is missing but there is a body: whether there is one,
 // is asked of Input, before h runs, unless HTTP_TRANSFER_ENCODING says it. TLS is not nil for https, and complete only under
 // [Handler]. Everything else is in [Environ].
 //
