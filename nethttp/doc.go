@@ -20,7 +20,8 @@
 //	the path as it was encoded                yes         yes         yes         yes         yes
 //	an application's reason of a status       yes         yes         yes         yes         no
 //	hijacking, WebSocket                      no          no          no          no          no
-//	files by sendfile                         no          no          no          no          no
+//	a handler's files by sendfile             no          no          no          no          no
 //
-// The reason of a status is the application's where it can be; net/http has its own.
+// The reason of a status is the application's where it can be; net/http has its own. A handler writes its files, and what it writes
+// is copied; a body that is a file (gateway.Reader) is the server's to send.
 package nethttp

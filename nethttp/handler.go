@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"net/textproto"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/last"
 	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/internal/request"
+	"example.com/gateway/internal/sendfile"
 )
 
 // A handler is an application as an http.Handler.
@@ -158,11 +162,67 @@ func (x *exchange) Write(block []byte) (n int, err error) {
 		n, err = x.w.Write(block)
 	}
 	if err == nil {
-		if err = http.NewResponseController(x.w).Flush(); errors.Is(err, http.ErrNotSupported) {
-			err = nil
-		}
+		err = x.flush()
 	}
 	return n, x.lost(err)
+}
+
+func (x *exchange) flush() error {
+	err := http.NewResponseController(x.w).Flush()
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// SendFile implements sendfile.Sender. The ReadFrom of net/http comes to sendfile(2) from an *os.File, or an io.LimitedReader on one,
+// and only when it need not encode: in HTTP/1 without TLS, for a response with a length. The head went out with the first block, or
+// net/http would look at 512 bytes before. What cannot be sent so is copied.
+func (x *exchange) SendFile(src io.Reader) (n int64, err error) {
+	part, ok := src.(*io.LimitedReader)
+	if ok {
+		_, ok = part.R.(*os.File) // of another file the system's file may not be all: its Read counts
+	}
+	to, can := x.w.(io.ReaderFrom)
+	if ok && can {
+		n, err = to.ReadFrom(src)
+		if isOfFile(err) {
+			return n, err
+		}
+	} else {
+		from := &fileReader{r: src}
+		buf := copies.Get().(*[]byte)
+		n, err = io.CopyBuffer(struct{ io.Writer }{x.w}, from, *buf)
+		copies.Put(buf)
+		if from.err != nil {
+			return n, from.err
+		}
+	}
+	if err == nil {
+		err = x.flush()
+	}
+	return n, x.lost(err)
+}
+
+var _ sendfile.Sender = (*exchange)(nil)
+
+// isOfFile reports that it is the file that cannot be read, and nobody has left. Package net says of either that it is a net.OpError.
+func isOfFile(err error) bool {
+	return errors.As(err, new(*fs.PathError)) || errors.Is(err, syscall.EIO)
+}
+
+// A fileReader keeps the error of its Read apart from those of whoever writes what it has read.
+type fileReader struct {
+	r   io.Reader
+	err error
+}
+
+func (f *fileReader) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
 }
 
 // maxCounted is up to which length net/http finds out by itself how long a response is that nobody flushes.

@@ -28,10 +28,14 @@ import (
 // gateway.ErrDisconnected when net/http notices that the client is gone, which under HTTP/1 is once the body was read to its
 // end, and otherwise with the cause that the request's context has: let a BaseContext end with gateway.ErrShutdown.
 //
-// Each block of a body is flushed. A response that breaks is cut off by panic(http.ErrAbortHandler), after Close, which closes the
-// connection or resets the stream. The reason of a status is net/http's; a Content-Type is never guessed. An application may
-// read its body while it sends (full duplex). What it leaves unread is read and dropped, up to 64 MiB and 5 seconds. Upgrades
-// (WebSocket) are not possible. The limits are the http.Server's, whose zero value has no timeouts.
+// Each block of a body is flushed. A file (gateway.Reader of an *os.File) goes by sendfile(2), or what the system has like it, where
+// net/http can do that: under HTTP/1 without TLS, with a Content-Length that the application has declared, and, if a handler around
+// this one has a ResponseWriter of its own, with one that is an io.ReaderFrom.
+//
+// A response that breaks is cut off by panic(http.ErrAbortHandler), after Close, which closes the connection or resets the stream.
+// The reason of a status is net/http's; a Content-Type is never guessed. An application may read its body while it sends (full
+// duplex). What it leaves unread is read and dropped, up to 64 MiB and 5 seconds. Upgrades (WebSocket) are not possible. The limits
+// are the http.Server's, whose zero value has no timeouts.
 func Handler(app gateway.Application) http.Handler { return &handler{app: app} }
 
 // Mount is Handler for an application that is mounted under a path: with the prefix "/blog" the request for /blog/2026 has

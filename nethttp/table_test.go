@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,7 +84,7 @@ func asking(serve func(net.Listener, gateway.Application) error, request func([]
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { l.Close() })
-		go serve(l, app)
+		go serve(&fileListener{l, &askedFiles}, app)
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -102,10 +103,18 @@ func askCGI(t *testing.T, app gateway.Application, vars []string) (*bufio.Reader
 	}
 	go func() {
 		defer w.Close()
-		_ = (&cgi.Program{Env: vars, Stdin: strings.NewReader(""), Stdout: w, Stderr: io.Discard}).Run(app)
+		_ = (&cgi.Program{Env: vars, Stdin: strings.NewReader(""), Stdout: fileWriter{w}, Stderr: io.Discard}).Run(app)
 	}()
 	t.Cleanup(func() { r.Close() })
 	return bufio.NewReader(r), func() { r.Close() }
+}
+
+// A fileWriter is a pipe that counts as a fileConn does.
+type fileWriter struct{ *os.File }
+
+func (w fileWriter) ReadFrom(r io.Reader) (int64, error) {
+	countFile(r, &askedFiles)
+	return w.File.ReadFrom(r)
 }
 
 var tableVars = []string{"REQUEST_METHOD=GET", "SERVER_PROTOCOL=HTTP/2.0", "HTTPS=on", "PATH_INFO=/a/b", "QUERY_STRING=q", "REQUEST_URI=/a%2Fb?q", "REMOTE_ADDR=192.0.2.1",
@@ -235,9 +244,21 @@ var probes = []struct {
 			}
 		}), "no hijacker"))
 	}},
-	// A handler writes, and what is written is copied: nothing of it can be looked at from outside.
-	{"files by sendfile", func(*testing.T, side) string { return "no" }},
+	// What an application has for a body is another matter: see TestAFileGoesOutBySendfile.
+	{"a handler's files by sendfile", func(t *testing.T, s side) string {
+		f := fileOf(t, []byte(strings.Repeat("x", 100_000)+"!"))
+		defer f.Close()
+		before := askedFiles.Load()
+		answer := s.handler(t, func(w http.ResponseWriter, r *http.Request) { http.ServeContent(w, r, "", time.Time{}, f) })
+		if !strings.Contains(answer, "!") {
+			t.Errorf("%s: the end of the file has not come", s.name)
+		}
+		return yes(askedFiles.Load() > before)
+	}},
 }
+
+// askedFiles counts the bytes of files that came to the connections of asking, or to the stdout of askCGI, as files.
+var askedFiles atomic.Int64
 
 func (s side) shows(t *testing.T, look func(r *http.Request) bool) string {
 	result := make(chan bool, 1)
@@ -257,6 +278,20 @@ func overTLS(t *testing.T, look func(r *http.Request) bool) bool {
 	}
 	response.Body.Close()
 	return <-result
+}
+
+// TestTheTableSeesFiles: what askedFiles does not count for a handler, it does for an application.
+func TestTheTableSeesFiles(t *testing.T) {
+	for _, s := range sides {
+		if s.name != "scgi" && s.name != "uwsgi" && s.name != "nethttp" {
+			continue
+		}
+		before := askedFiles.Load()
+		s.answer(t, answering("200 OK", lengthOf(100_000), func() gateway.Body { return gateway.Reader(fileOf(t, make([]byte, 100_000)), 0) }))
+		if n := askedFiles.Load() - before; n != 100_000-8192 {
+			t.Errorf("%s: %d bytes came as a file", s.name, n)
+		}
+	}
 }
 
 // TestTheTableOfThePackageComment looks at what survives on each server and compares it with what the comment says.
