@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,7 +45,12 @@ type exchange struct {
 	over   atomic.Bool // the response is
 
 	read  atomic.Bool // the body was read from
+	late  atomic.Bool // and that took longer than somebody allows
 	state atomic.Uint32
+
+	mu    sync.Mutex
+	reads int           // of the body, that are going on
+	done  chan struct{} // closed when the last of them returns; nil if nobody waits
 }
 
 // How far the body was read.
@@ -262,23 +268,58 @@ func (d *disconnected) Error() string   { return gateway.ErrDisconnected.Error()
 func (d *disconnected) Unwrap() []error { return []error{gateway.ErrDisconnected, d.err} }
 
 // An input is the request's body. net/http ends it, decodes its chunks, says io.ErrUnexpectedEOF when it is cut short, and
-// sends a 100 (Continue) on the first Read (R114).
+// sends a 100 (Continue) on the first Read (R114). When it runs out of time, so does the request.
 type input exchange
 
 func (in *input) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	in.read.Store(true)
-	n, err := in.r.Body.Read(p)
+	x := (*exchange)(in)
+	x.read.Store(true)
+	x.count(1)
+	defer x.count(-1)
+	n, err := x.r.Body.Read(p)
 	switch {
 	case err == io.EOF:
-		in.state.Store(bodyEnded)
+		x.state.Store(bodyEnded)
 	case err != nil:
-		in.state.Store(bodyFailed)
+		x.state.Store(bodyFailed)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			x.late.Store(true)
+			x.ctx.Cancel(context.DeadlineExceeded)
+		}
 		err = request.CutShort(err)
 	}
 	return n, err
+}
+
+func (x *exchange) count(n int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.reads += n; x.reads == 0 && x.done != nil {
+		close(x.done)
+		x.done = nil
+	}
+}
+
+// awaitReads waits for the Reads that are going on, but not for one that hangs.
+func (x *exchange) awaitReads() {
+	x.mu.Lock()
+	if x.reads > 0 && x.done == nil {
+		x.done = make(chan struct{})
+	}
+	done := x.done
+	x.mu.Unlock()
+	if done == nil {
+		return
+	}
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }
 
 // What is read of a body that the application did not, as every server here does.
@@ -335,7 +376,7 @@ var _ context.Context = (*parent)(nil)
 
 func (p *parent) Deadline() (time.Time, bool) { return p.r.Context().Deadline() }
 func (p *parent) Done() <-chan struct{}       { return nil } // watch tells
-func (p *parent) Err() error                  { return cause(p.r.Context()) }
+func (p *parent) Err() error                  { return (*exchange)(p).cause() }
 
 // Value hides how the context is cancelled: context.Cause is to find Err.
 func (p *parent) Value(key any) any {
@@ -348,21 +389,30 @@ func (p *parent) Value(key any) any {
 // exchangeKey is how the functions of this package find the exchange of an environ.
 type exchangeKey struct{}
 
-// cause says why a request's context has ended. net/http cancels it, without a cause, when the client is gone.
-func cause(ctx context.Context) error {
+// cause says why the request's context has ended. net/http cancels it, without a cause, when the client is gone, and also when a read
+// from its connection has run out of time.
+func (x *exchange) cause() error {
+	ctx := x.r.Context()
 	if ctx.Err() == nil {
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != context.Canceled {
 		return cause
 	}
+	if x.late.Load() {
+		return context.DeadlineExceeded
+	}
 	return gateway.ErrDisconnected
 }
 
 // Watch implements lazyctx.Watcher: it is called when the application asks for Done.
 func (x *exchange) Watch() {
-	ctx := x.r.Context()
-	stop := context.AfterFunc(ctx, func() { x.ctx.Cancel(cause(ctx)) })
+	stop := context.AfterFunc(x.r.Context(), func() {
+		if x.cause() == gateway.ErrDisconnected {
+			x.awaitReads() // which of the two it is, the Read is told, and only after the context has ended
+		}
+		x.ctx.Cancel(x.cause())
+	})
 	x.stop.Store(&stop)
 }
 

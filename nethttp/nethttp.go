@@ -26,7 +26,8 @@ import (
 //
 // Errors goes to the http.Server's ErrorLog. Multithread is true; Multiprocess and RunOnce are false. The Context ends with
 // gateway.ErrDisconnected when net/http notices that the client is gone, which under HTTP/1 is once the body was read to its
-// end, and otherwise with the cause that the request's context has: let a BaseContext end with gateway.ErrShutdown.
+// end; with context.DeadlineExceeded when a Read of Input has met a deadline that somebody has set, such as the http.Server's
+// ReadTimeout; and otherwise with the cause that the request's context has: let a BaseContext end with gateway.ErrShutdown.
 //
 // Each block of a body is flushed. A file (gateway.Reader of an *os.File) goes by sendfile(2), or what the system has like it, where
 // net/http can do that: under HTTP/1 without TLS, with a Content-Length that the application has declared, and, if a handler around
