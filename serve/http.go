@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/backend"
 	"example.com/gateway/nethttp"
 )
 
@@ -27,6 +28,11 @@ type httpServer struct {
 	http.Server
 	cancel   context.CancelCauseFunc
 	stopping atomic.Bool
+	stop     chan struct{} // closed once it is
+
+	slots        chan struct{} // one for each open connection: 10000
+	readTimeout  time.Duration // for the next bytes of a body: 60 s
+	writeTimeout time.Duration // for the client to accept 64 KiB, or a block that is smaller: 60 s
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -34,10 +40,18 @@ type httpServer struct {
 	active    int                    // requests
 }
 
-// newHTTP returns an http.Server with the limits that the other servers have by default, as far as it has them.
+// newHTTP returns an http.Server with the limits that the other servers have by default. That of net/http has the one for headers.
 func newHTTP(app gateway.Application) *httpServer {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &httpServer{cancel: cancel, listeners: make(map[net.Listener]struct{}), waiting: make(map[net.Conn]time.Time)}
+	s := &httpServer{
+		cancel:       cancel,
+		stop:         make(chan struct{}),
+		slots:        make(chan struct{}, backend.DefaultMaxConns),
+		readTimeout:  backend.DefaultReadTimeout,
+		writeTimeout: backend.DefaultWriteTimeout,
+		listeners:    make(map[net.Listener]struct{}),
+		waiting:      make(map[net.Conn]time.Time),
+	}
 	handler := nethttp.Handler(app)
 	s.Server = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,10 +61,12 @@ func newHTTP(app gateway.Application) *httpServer {
 			if s.stopping.Load() {
 				w.Header().Set("Connection", "close")
 			}
-			handler.ServeHTTP(w, r)
+			x := s.limit(w, r)
+			defer x.end()
+			handler.ServeHTTP(x, r)
 		}),
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       5 * time.Minute,
+		ReadHeaderTimeout: backend.DefaultReadHeaderTimeout,
+		IdleTimeout:       backend.DefaultIdleTimeout,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
@@ -62,8 +78,11 @@ func newHTTP(app gateway.Application) *httpServer {
 
 type connKey struct{}
 
-// connState notes which connections have no request. That one is active is no news: net/http may still drop its request.
+// connState notes which connections have no request, and which have ended. That one is active is no news: net/http may still drop its request.
 func (s *httpServer) connState(c net.Conn, state http.ConnState) {
+	if state == http.StateClosed || state == http.StateHijacked {
+		<-s.slots
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch state {
@@ -89,6 +108,25 @@ func (s *httpServer) end() {
 	s.active--
 }
 
+// A slotListener accepts no more connections than there are slots. The others wait in the kernel, where another process may take them.
+type slotListener struct {
+	net.Listener
+	s *httpServer
+}
+
+func (l *slotListener) Accept() (net.Conn, error) {
+	select {
+	case <-l.s.stop:
+		return nil, net.ErrClosed
+	case l.s.slots <- struct{}{}: // until connState hears that the connection has ended
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.s.slots
+	}
+	return c, err
+}
+
 func (s *httpServer) Serve(l net.Listener) error {
 	s.mu.Lock()
 	s.listeners[l] = struct{}{}
@@ -102,15 +140,22 @@ func (s *httpServer) Serve(l net.Listener) error {
 		l.Close()
 		return http.ErrServerClosed
 	}
-	err := s.Server.Serve(l)
+	err := s.Server.Serve(&slotListener{l, s})
 	if s.stopping.Load() {
 		return http.ErrServerClosed
 	}
 	return err
 }
 
+// begunToStop says so to all who ask.
+func (s *httpServer) begunToStop() {
+	if !s.stopping.Swap(true) {
+		close(s.stop)
+	}
+}
+
 func (s *httpServer) Shutdown(ctx context.Context) error {
-	s.stopping.Store(true)
+	s.begunToStop()
 	s.mu.Lock()
 	for l := range s.listeners {
 		// A socket that several processes share may have been made blocking by another one (os.File.Fd does that in a parent
@@ -162,7 +207,7 @@ func (s *httpServer) await(ctx context.Context, reached func() bool) error {
 }
 
 func (s *httpServer) Close() error {
-	s.stopping.Store(true)
+	s.begunToStop()
 	s.cancel(gateway.ErrShutdown)
 	return s.Server.Close()
 }

@@ -52,8 +52,15 @@ import (
 // Restarting with nothing lost needs somebody who holds the listening socket: systemd's socket activation, or a supervisor that
 // passes the socket as stdin. The old process then ends its requests while the new one accepts.
 //
-// Each server has its own defaults for limits; who needs others makes the server: [fcgi.Server], [scgi.Server], [uwsgi.Server],
-// or an http.Server with nethttp.Handler.
+// As an HTTP server it has at most 10000 connections open at a time, and more wait until one ends; it takes 1 MiB of headers. A client
+// has 30 seconds to send its headers, 60 for the next bytes of a body (the next 16 KiB within a chunk of one that is sent in
+// chunks), 60 to accept a block or 64 KiB of a larger one or of a file, and 5 minutes until its next request. When a body runs
+// out of time, Input says os.ErrDeadlineExceeded and the Context ends with context.DeadlineExceeded; when an answer does, the client
+// counts as gone, and the connection is closed, even if it has accepted a part of the 64 KiB. A slow client that keeps going is not
+// cut off, and how long the application takes is its own business.
+//
+// Each of the other servers has its own defaults for limits, much like these; who needs others makes the server: [fcgi.Server],
+// [scgi.Server], [uwsgi.Server], or an http.Server with nethttp.Handler.
 func Run(app gateway.Application) error {
 	p := process{
 		env:         os.LookupEnv,
