@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"fmt"
 	"net/http"
 
 	"example.com/gateway"
@@ -36,7 +37,10 @@ func (a *application) serve(w *response, r *http.Request) (err error) {
 			if e, ok := v.(error); !ok || e != http.ErrAbortHandler {
 				panic(v)
 			}
-			err = http.ErrAbortHandler // and if it is because the client has gone, no log hears of it
+			err = http.ErrAbortHandler
+			if cause := w.failure(); cause != nil { // such as that the client has gone: then no log hears of it
+				err = fmt.Errorf("%w: %w", http.ErrAbortHandler, cause)
+			}
 		}
 	}()
 	a.h.ServeHTTP(w, r)

@@ -181,16 +181,17 @@ func (x *exchange) flush() error {
 	return err
 }
 
+// CanSend implements sendfile.Sender.
+func (x *exchange) CanSend(src io.Reader) bool {
+	_, isFile := src.(*os.File)
+	return isFile
+}
+
 // SendFile implements sendfile.Sender. The ReadFrom of net/http comes to sendfile(2) from an *os.File, or an io.LimitedReader on one,
 // and only when it need not encode: in HTTP/1 without TLS, for a response with a length. The head went out with the first block, or
 // net/http would look at 512 bytes before. What cannot be sent so is copied.
 func (x *exchange) SendFile(src io.Reader) (n int64, err error) {
-	part, ok := src.(*io.LimitedReader)
-	if ok {
-		_, ok = part.R.(*os.File) // of another file the system's file may not be all: its Read counts
-	}
-	to, can := x.w.(io.ReaderFrom)
-	if ok && can {
+	if to, ok := x.w.(io.ReaderFrom); ok {
 		n, err = to.ReadFrom(src)
 		if isOfFile(err) {
 			return n, err

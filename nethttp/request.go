@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/request"
 )
 
 // newRequest makes the request that a handler gets.
@@ -164,26 +165,10 @@ func nameOf(variable string) string {
 	if name, found := headerNames[variable]; found {
 		return name
 	}
-	if !isMade(variable[len("HTTP_"):]) {
+	if !request.IsHeader(variable) {
 		return ""
 	}
 	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(variable[len("HTTP_"):], "_", "-"))
-}
-
-// isMade reports that name is what a host makes of the name of a header, in upper case and with "_" for "-" (C28). E6: any other
-// would pass for one that is. In net/http/cgi HTTP_X-USER rivals HTTP_X_USER, and which of the two counts is the order of a map's; so
-// would HTTP_Proxy and HTTP_CONTENT-LENGTH get past what keeps HTTP_PROXY and HTTP_CONTENT_LENGTH out.
-func isMade(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_':
-		case strings.IndexByte("!#$%&'*+.^`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 func hostOf(env *gateway.Environ) string {

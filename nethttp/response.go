@@ -235,6 +235,13 @@ func (w *response) commit(p []byte) error {
 	return w.keep(err)
 }
 
+// failure returns the first error that the handler has met with.
+func (w *response) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
 func (w *response) keep(err error) error {
 	if w.err == nil {
 		w.err = err

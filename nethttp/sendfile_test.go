@@ -311,7 +311,7 @@ func TestAFileThatFails(t *testing.T) {
 			if body, err := io.ReadAll(response.Body); err == nil {
 				t.Errorf("%s: %d bytes end cleanly", c.name, len(body))
 			}
-			if err := until(t, "Close", cause); err == nil || errors.Is(err, gateway.ErrDisconnected) {
+			if err := until(t, "Close", cause); (err == nil) != c.own || errors.Is(err, gateway.ErrDisconnected) {
 				t.Errorf("%s: the cause is %v", c.name, err)
 			}
 		})

@@ -23,8 +23,7 @@ func (m malformed) Unwrap() error { return ErrMalformed }
 // A repeated HTTP_ variable is one header in several lines: joined with ", ", cookies with "; " (C28, E19; fcgiwrap,
 // HAProxy and h2o send such). Of another repeated variable the last one counts, since that is how deployers override
 // what nginx's fastcgi_params has; but two lengths that differ are an error, that is how requests are smuggled (E22).
-// An HTTP_ name with a lower-case letter or a "-" is none that a host makes of a header's; it would pass for the one that is
-// (E6), and is left out.
+// An HTTP_ name with a lower-case letter or a "-" is none that a host makes of a header's, and is left out (IsHeader).
 // HTTP_PROXY, which libraries take for configuration (httpoxy, CVE-2016-5385), and HTTP_CONTENT_TYPE and
 // HTTP_CONTENT_LENGTH, which would rival the real ones, are left out.
 func Add(vars map[string]string, name, value string) error {
@@ -75,10 +74,17 @@ func CheckName(name string) error {
 	return nil
 }
 
+// IsHeader reports whether name is what a host makes of the name of a header: upper case, with "_" for "-" (C27). Any other would pass
+// for one that is (E6). In net/http/cgi HTTP_X-USER rivals HTTP_X_USER, and which of the two counts is the order of a map's;
+// HTTP_Proxy and HTTP_CONTENT-LENGTH get past what keeps HTTP_PROXY and HTTP_CONTENT_LENGTH out.
+func IsHeader(name string) bool {
+	return len(name) > len("HTTP_") && strings.HasPrefix(name, "HTTP_") && headerName(name) == headersName
+}
+
 // What the name of an HTTP_ variable may be.
 const (
-	headersName  = iota // what a host makes of a header's (C27)
-	anothersName        // not that, and it would pass for one that is
+	headersName  = iota // a header's
+	anothersName        // would pass for one
 	notAName
 )
 
