@@ -13,7 +13,10 @@ type reader struct {
 	conn    net.Conn
 	raw     syscall.RawConn // nil if the connection is none of the system's
 	tryRead func(fd uintptr) bool
-	n       int            // result of tryRead
+	tryBoth func(fd uintptr) bool
+	into    []byte         // what tryBoth fills before the buffer
+	ahead   int            // how much it reads behind that
+	n       int            // result of tryRead or tryBoth
 	readErr error          // ... the other
 	buf     *[bufSize]byte // nil while nothing is expected
 	r, w    int            // buf[r:w] is unread
@@ -34,7 +37,7 @@ func (b *reader) init(conn net.Conn) {
 	b.conn = conn
 	if sc, ok := conn.(syscall.Conn); ok && canTryRead {
 		b.raw, _ = sc.SyscallConn()
-		b.tryRead = b.readFd
+		b.tryRead, b.tryBoth = b.readFd, b.readBothFd
 	}
 }
 
@@ -83,6 +86,31 @@ func (b *reader) more() error {
 		return io.EOF
 	}
 	return b.readErr
+}
+
+// moreInto waits for more bytes while the buffer is empty, and puts them into p; what is behind them, ahead bytes at most, goes into
+// the buffer in the same system call where there is one for that: the header of the next record.
+func (b *reader) moreInto(p []byte, ahead int) (n int, err error) {
+	if b.raw == nil || !canReadBoth || ahead == 0 {
+		if n, err = b.conn.Read(p); n > 0 {
+			err = nil // it comes again
+		}
+		return n, err
+	}
+	b.into, b.ahead = p, ahead
+	err = b.raw.Read(b.tryBoth)
+	b.into = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case b.n > 0:
+		n = min(b.n, len(p))
+		b.w += b.n - n
+		return n, nil
+	case b.readErr == nil:
+		return 0, io.EOF
+	}
+	return 0, b.readErr
 }
 
 func (b *reader) discard(n int) { b.r += n }

@@ -279,10 +279,12 @@ func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 		if err := c.wait(); err != nil {
 			return 0, err
 		}
+		ahead := 0
+		if len(p) >= c.left {
+			ahead = c.cur.padding + headerSize
+		}
 		err := c.read(func() (err error) {
-			if n, err = c.conn.Read(p[:min(len(p), c.left)]); n > 0 {
-				err = nil // it comes again
-			}
+			n, err = c.moreInto(p[:min(len(p), c.left)], ahead)
 			return err
 		})
 		c.left -= n

@@ -25,6 +25,17 @@ func (w *writer) write(records []byte, more *net.Buffers) error {
 	if w.err != nil {
 		return w.err
 	}
+	w.setDeadline()
+	var err error
+	if more == nil {
+		_, err = w.conn.Write(records)
+	} else {
+		_, err = more.WriteTo(w.conn)
+	}
+	return w.fail(err)
+}
+
+func (w *writer) setDeadline() {
 	if w.timeout > 0 {
 		// Setting it costs as much as a record: a deadline that has three quarters left will do.
 		if now := time.Now(); w.deadline.Sub(now) < w.timeout*3/4 {
@@ -32,12 +43,10 @@ func (w *writer) write(records []byte, more *net.Buffers) error {
 			_ = w.conn.SetWriteDeadline(w.deadline)
 		}
 	}
-	var err error
-	if more == nil {
-		_, err = w.conn.Write(records)
-	} else {
-		_, err = more.WriteTo(w.conn)
-	}
+}
+
+// fail makes the error of a write, if it is one, the last.
+func (w *writer) fail(err error) error {
 	if err != nil {
 		w.err = &disconnected{err}
 		w.conn.Close() // what is left of the record would be read as the next one's header

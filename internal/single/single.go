@@ -390,7 +390,7 @@ func (c *conn) SendFile(src io.Reader) (int64, error) {
 	}
 	ended := false
 	sent, err := c.insist(func() (n int64, err error) {
-		n, ended, err = sendFile(c.nc.Conn, part)
+		n, ended, err = backend.SendFile(c.nc.Conn, part)
 		return n, err
 	})
 	if err != nil || ended {

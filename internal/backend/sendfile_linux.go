@@ -1,4 +1,4 @@
-package single
+package backend
 
 import (
 	"io"
@@ -7,10 +7,13 @@ import (
 	"syscall"
 )
 
-// sendFile sends what src has, as far as sendfile(2) gets, and reports whether that is all. It does nothing for a pipe or a file of a
+// CanSendFile says that SendFile may do something here.
+const CanSendFile = true
+
+// SendFile sends what src has, as far as sendfile(2) gets, and reports whether that is all. It does nothing for a pipe or a file of a
 // system that has no pages to send, nor for a connection that is more than its socket. Its error is the connection's. The file
 // stands behind what was sent, also after a deadline.
-func sendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err error) {
+func SendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err error) {
 	var socket syscall.Conn
 	switch dst := dst.(type) { // and no type that has one of these in it: its Write is to be called
 	case *net.TCPConn:
@@ -63,3 +66,37 @@ func sendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err err
 }
 
 const maxSend = 1 << 30 // in one call; it fits an int everywhere
+
+// WriteMore writes p, and says that more follows at once: over TCP it need not be a packet of its own.
+func WriteMore(dst net.Conn, p []byte) error {
+	if tcp, ok := dst.(*net.TCPConn); ok {
+		out, err := tcp.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var serr error
+		err = out.Write(func(fd uintptr) bool {
+			for {
+				n, err := syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE)
+				switch {
+				case err == syscall.EINTR:
+				case err == syscall.EAGAIN:
+					return false
+				case err != nil:
+					serr = err
+					return true
+				default:
+					if p = p[n:]; len(p) == 0 {
+						return true
+					}
+				}
+			}
+		})
+		if err == nil && serr != nil {
+			err = &net.OpError{Op: "write", Net: "tcp", Addr: dst.RemoteAddr(), Err: serr}
+		}
+		return err
+	}
+	_, err := dst.Write(p)
+	return err
+}

@@ -1,4 +1,4 @@
-package single_test
+package backend_test
 
 import (
 	"io"
@@ -7,13 +7,16 @@ import (
 	"path/filepath"
 	"testing"
 
-	"example.com/gateway/internal/single"
+	"example.com/gateway/internal/backend"
 )
 
 // A regular file is the operating system's to send, over every socket that is nothing else.
 func TestAFileIsSentByTheSystem(t *testing.T) {
 	t.Parallel()
-	want := numbered(10_000)
+	want := make([]byte, 10_000)
+	for i := range want {
+		want[i] = byte(i * 7 >> 3)
+	}
 	path := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(path, want, 0o600); err != nil {
 		t.Fatal(err)
@@ -43,11 +46,11 @@ func TestAFileIsSentByTheSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if n, ended, err := single.SendFile(struct{ net.Conn }{conn}, &io.LimitedReader{R: f, N: 1000}); n != 0 || ended || err != nil {
+		if n, ended, err := backend.SendFile(struct{ net.Conn }{conn}, &io.LimitedReader{R: f, N: 1000}); n != 0 || ended || err != nil {
 			t.Errorf("%s, and something around it: %d, %v, %v", network, n, ended, err)
 		}
 		for _, part := range []int64{1000, 1 << 40} { // the second one is longer than the file
-			if n, ended, err := single.SendFile(conn, &io.LimitedReader{R: f, N: part}); n != min(part, 9000) || !ended || err != nil {
+			if n, ended, err := backend.SendFile(conn, &io.LimitedReader{R: f, N: part}); n != min(part, 9000) || !ended || err != nil {
 				t.Errorf("%s, a part of %d: %d, %v, %v", network, part, n, ended, err)
 			}
 		}

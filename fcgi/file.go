@@ -1,0 +1,120 @@
+package fcgi
+
+import (
+	"io"
+	"net"
+	"os"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/backend"
+	"example.com/gateway/internal/sendfile"
+)
+
+var _ sendfile.Sender = (*call)(nil)
+
+// CanSend implements sendfile.Sender. A record says how long it is before its content comes: that is known of a regular file alone.
+func (r *call) CanSend(src io.Reader) bool {
+	f, isFile := src.(*os.File)
+	if !isFile || !backend.CanSendFile {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
+// SendFile implements sendfile.Sender: the content of each record comes from the file by sendfile(2).
+func (r *call) SendFile(src io.Reader) (sent int64, err error) {
+	part := src.(*io.LimitedReader)
+	f := part.R.(*os.File)
+	left := part.N
+	if info, err := f.Stat(); err != nil {
+		return 0, err
+	} else if at, err := f.Seek(0, io.SeekCurrent); err != nil {
+		return 0, err
+	} else if info.Size() > at {
+		left = min(left, info.Size()-at)
+	} else { // its end; or a file of /proc, which has no size
+		return r.copyFile(part)
+	}
+	for left > 0 && err == nil {
+		if r.aborted.Load() {
+			return sent, &disconnected{errAborted}
+		}
+		var n int64
+		n, err = r.c.writeFile(r, f, min(left, maxRecords*maxChunk))
+		sent += n
+		left -= n
+	}
+	r.written += sent
+	return sent, err
+}
+
+// copyFile sends what src has block by block.
+func (r *call) copyFile(src io.Reader) (sent int64, err error) {
+	for buf := make([]byte, 32<<10); ; {
+		n, err := src.Read(buf)
+		if n > 0 {
+			m, err := r.send(buf[:n], false)
+			if sent += int64(m); err != nil {
+				return sent, err
+			}
+		}
+		if err == io.EOF {
+			return sent, nil
+		}
+		if err != nil { // it is the file that cannot be read, and nobody has left
+			return sent, err
+		}
+	}
+}
+
+// writeFile is writeFor of the next n bytes of a file as records. A file that turns out to be shorter, since somebody has cut it,
+// has a record end in zeros, which the connection needs, and an error.
+func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
+	w := &c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r.ended {
+		return 0, gateway.ErrEnded
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	w.setDeadline()
+	for n > 0 {
+		size := min(n, maxChunk)
+		m, ferr, err := writeRecord(w.conn, r.id, &io.LimitedReader{R: f, N: size})
+		sent += m
+		n -= m
+		switch {
+		case err != nil:
+			return sent, c.failed(w.fail(err))
+		case m < size:
+			return sent, ferr
+		}
+	}
+	return sent, nil
+}
+
+// writeRecord writes a STDOUT record of the content that src has. ferr is why there was less of it, err is the connection's.
+func writeRecord(conn net.Conn, id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
+	left := src.N
+	var header [headerSize]byte
+	if err := backend.WriteMore(conn, appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
+		return 0, nil, err
+	}
+	sent, _, err = backend.SendFile(conn, src)
+	if left -= sent; left == 0 || err != nil {
+		return sent, nil, err
+	}
+	// The system cannot send this file over this connection, or it has ended.
+	buf := make([]byte, left)
+	n, ferr := io.ReadFull(src.R, buf)
+	if _, err := conn.Write(buf); err != nil {
+		return sent, nil, err
+	}
+	if ferr == io.EOF {
+		ferr = io.ErrUnexpectedEOF
+	}
+	return sent + int64(n), ferr, nil
+}
