@@ -146,7 +146,7 @@ func TestFilesBesideOthers(t *testing.T) {
 
 // A file that is cut while it is sent breaks its own response, and leaves the connection to the others until they have ended.
 func TestFileThatIsCut(t *testing.T) {
-	content := numbered(30_000_000) // more than sockets hold
+	content := numbered(16_000_000) // more than sockets hold
 	for _, l := range []func(testing.TB) net.Listener{listenUnix, listenTCP} {
 		path := fileOf(t, content)
 		s := newScript(t)
@@ -182,7 +182,7 @@ func TestFileThatIsCut(t *testing.T) {
 
 // A client that leaves in the middle of a file ends it.
 func TestClientThatLeavesInAFile(t *testing.T) {
-	path := fileOf(t, numbered(30_000_000))
+	path := fileOf(t, numbered(16_000_000))
 	for how, leave := range map[string]func(c *client){
 		"close": func(c *client) { c.conn.Close() },
 		"abort": func(c *client) { c.send(rec(abortRequest, 1, "")); c.read(1) },
