@@ -182,6 +182,23 @@ var wrong = []struct {
 			return gateway.Bytes(), nil
 		})
 	}, requests(gets("/")), []string{"R2", "when nothing fails any more", `the body is "broken", and was "fine" at first`}},
+	{"other headers after a failure", func(*testing.T) gateway.Application {
+		var broken atomic.Bool
+		return appFunc(func(env *environ, start start) (body, error) {
+			headers := plain
+			if broken.Load() {
+				headers = headers.Add("X-Broken", "1")
+			}
+			if _, err := start("200 OK", headers, nil); err != nil {
+				return nil, err
+			}
+			return gateway.Stream(func(yield func([]byte, error) bool) {
+				if !yield([]byte("x"), nil) {
+					broken.Store(true)
+				}
+			}), nil
+		})
+	}, requests(gets("/")), []string{"R2", "when nothing fails any more", "the headers are content-type, x-broken, and were content-type at first"}},
 	{"goroutines left", func(t *testing.T) gateway.Application {
 		forever := make(chan struct{})
 		t.Cleanup(func() { close(forever) })

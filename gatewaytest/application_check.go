@@ -90,7 +90,7 @@ func (r *run) judge(a *trial) bool {
 	}
 	r.judgeError()
 	r.judgeInput(a)
-	r.judgeAnswer()
+	r.judgeAnswer(a)
 	return r.q.found() > before
 }
 
@@ -180,7 +180,7 @@ func stackOf(log string) string {
 // judgeInput checks that half a request was not taken for a whole one. The proof is a run with a request that is complete and
 // has the bytes that the application got: when the answers are equal, the failure was not noticed, or not minded.
 func (r *run) judgeInput(a *trial) {
-	if r.failed == nil || r.pos == len(r.q.body) || r.err != nil || !r.succeeded() || r.q.differs {
+	if r.failed == nil || r.pos == len(r.q.body) || r.err != nil || !r.succeeded() || r.q.freeBody {
 		return
 	}
 	short := a.run(r.q, fault{step: fmt.Sprintf("when the request's body has %d bytes", r.pos), whole: true, length: r.pos})
@@ -200,25 +200,29 @@ func (r *run) succeeded() bool {
 }
 
 // judgeAnswer compares the answer with the first one.
-func (r *run) judgeAnswer() {
+func (r *run) judgeAnswer(a *trial) {
 	first := r.q.first
 	if first == r || r.fault.failing() || r.fault.slow && !r.succeeded() {
 		return
 	}
-	rule := "R2"
-	if r.fault.drip || r.fault.eofWith {
-		rule = "R54"
-	}
 	if r.status != first.status {
-		r.find(rule, "status", "the status is %q, and was %q at first", r.status, first.status)
+		r.find(r.rule(), "status", "the status is %q, and was %q at first", r.status, first.status)
 		return
 	}
-	if names, want := sorted(r.names), sorted(first.names); !slices.Equal(names, want) {
-		r.find(rule, "names", "the headers are %s, and were %s at first", strings.Join(names, ", "), strings.Join(want, ", "))
+	if rule := a.compare(r, theNames); rule != "" {
+		r.find(rule, string(theNames), "the headers are %s, and were %s at first", strings.Join(sorted(r.names), ", "), strings.Join(sorted(first.names), ", "))
 	}
-	if !r.q.differs && r.bodyDiffers(first) {
-		r.find(rule, "body", "the body is %s, and was %s at first", abridged(r.body.Bytes()), abridged(first.body.Bytes()))
+	if rule := a.compare(r, theBody); rule != "" {
+		r.find(rule, string(theBody), "the body is %s, and was %s at first", abridged(r.body.Bytes()), abridged(first.body.Bytes()))
 	}
+}
+
+// rule is what an answer breaks that is another one.
+func (r *run) rule() string {
+	if r.fault.drip || r.fault.eofWith {
+		return "R54"
+	}
+	return "R2"
 }
 
 // bodyDiffers compares two bodies, of which one may have been cut.

@@ -122,6 +122,8 @@ func TestApplicationRunsInVirtualTime(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { gatewaytest.TestApplication(t, slow) })
 	synctest.Test(t, func(t *testing.T) { gatewaytest.TestApplication(t, appFunc(produced)) })
+	synctest.Test(t, func(t *testing.T) { gatewaytest.TestApplication(t, appFunc(clock)) })
+	synctest.Test(t, func(t *testing.T) { gatewaytest.TestApplication(t, appFunc(raced)) })
 	synctest.Test(t, func(t *testing.T) {
 		expect(t, gatewaytest.TryApplication(10*time.Second, impatient, post("abc")), "R2", "takes a while (1s)", `the body is "late", and was "in time"`)
 	})

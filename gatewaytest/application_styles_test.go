@@ -153,6 +153,49 @@ func produced(env *environ, start start) (body, error) {
 	}), func() error { cancel(); done.Wait(); return nil }), nil
 }
 
+// raced yields what several goroutines make, in the order in which they come.
+func raced(env *environ, start start) (body, error) {
+	if _, err := start("200 OK", plain, nil); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(env.Context())
+	blocks := make(chan []byte)
+	var done sync.WaitGroup
+	for i := range 4 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			for range 5 {
+				select {
+				case blocks <- fmt.Append(nil, i):
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	go func() { done.Wait(); close(blocks) }()
+	return gateway.OnClose(gateway.Stream(func(yield func([]byte, error) bool) {
+		for block := range blocks {
+			if !yield(block, nil) {
+				return
+			}
+		}
+	}), func() error { cancel(); done.Wait(); return nil }), nil
+}
+
+// clock shows the time, many times.
+func clock(env *environ, start start) (body, error) {
+	_, err := start("200 OK", plain, nil)
+	return gateway.Stream(func(yield func([]byte, error) bool) {
+		for range 30 {
+			if !yield([]byte(time.Now().Format(time.RFC1123)), nil) {
+				return
+			}
+		}
+	}), err
+}
+
 func upper(app gateway.Application) gateway.Application {
 	return appFunc(func(env *environ, start start) (body, error) {
 		b, err := app.Call(env, start)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +74,37 @@ var correct = []struct {
 		_, err := start("200 OK", plain, nil)
 		return gateway.Text(rand.Text()), err
 	}), nil},
+	{"goroutines that race for the body", same(raced), nil},
+	{"clock of a second", same(clock), nil},
+	{"time that it took", same(func(env *environ, start start) (body, error) {
+		began := time.Now()
+		_, err := io.Copy(io.Discard, env.Input)
+		if err != nil {
+			return nil, err
+		}
+		_, err = start("200 OK", plain, nil)
+		return gateway.Text("It took " + time.Since(began).Round(time.Millisecond).String()), err
+	}), requests(posts("some text"))},
+	{"cache with an age", func() gateway.Application {
+		var full atomic.Bool
+		return appFunc(func(env *environ, start start) (body, error) {
+			headers := plain
+			if full.Swap(true) {
+				headers = headers.Add("Age", "0")
+			}
+			return answering("200 OK", headers, "x")(env, start)
+		})
+	}, nil},
+	{"header that comes and goes", func() gateway.Application {
+		var n atomic.Int64
+		return appFunc(func(env *environ, start start) (body, error) {
+			headers := plain
+			if n.Add(1)%3 == 0 {
+				headers = headers.Add("Set-Cookie", "a=b")
+			}
+			return answering("200 OK", headers, "x")(env, start)
+		})
+	}, nil},
 	{"goroutine that ends soon after", same(func(env *environ, start start) (body, error) {
 		ctx := env.Context()
 		go func() { <-ctx.Done() }()
