@@ -31,7 +31,9 @@ import (
 // is over it must use start, the writer and Input no more, and must leave no goroutine: one that ends within seconds is waited
 // for, and those of a pool, which do not become more when the run is repeated, are the application's own. It must not take half a
 // request for a whole one: if Input fails before the end of the body, an answer below 400 that is the same as for a
-// complete body of so many bytes is a failure; so an application that reads nothing, or answers with an error, passes.
+// complete body of so many bytes is a failure; so an application that reads nothing, or answers with an error, passes. Nor may it
+// swallow an error of the writer: one that writes on after it has to return an error, from Call or first of all from its body. To
+// stop is enough, as it is for a body whose yield returned false.
 //
 // Where nothing fails, it must give the same answer each time: the status, the names of the headers, and the body. A request must
 // therefore be one that can be repeated. Values of headers are free (Date), and so is what differs by itself: before a difference is

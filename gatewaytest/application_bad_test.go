@@ -104,6 +104,16 @@ var wrong = []struct {
 		w, err := start("200 OK", plain, nil)
 		return gateway.Stream(func(yield func([]byte, error) bool) { _, _ = io.WriteString(w, "x") }), err
 	}), nil, []string{"R102"}},
+	{"errors of the writer that are ignored", always(func(env *environ, start start) (body, error) {
+		w, err := start("200 OK", plain, nil)
+		if err != nil {
+			return nil, err
+		}
+		for range 5 {
+			_, _ = io.WriteString(w, "x")
+		}
+		return gateway.Bytes(), nil
+	}), requests(gets("/")), []string{"R113", "when WriteHead fails with an error: the application swallows an error of the writer", "wrote 4 times more"}},
 	{"yield after false", always(func(env *environ, start start) (body, error) {
 		_, err := start("200 OK", plain, nil)
 		return stubborn{}, err

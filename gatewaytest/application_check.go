@@ -88,6 +88,10 @@ func (r *run) judge(a *trial) bool {
 		r.find("R15", "goexit", "the application ended its goroutine, as runtime.Goexit and t.FailNow do")
 		return true
 	}
+	if r.mute {
+		r.find("R113", "writer", "the application swallows an error of the writer: Write returned %q, and it wrote %d times more and returned "+
+			"no error", r.refused, r.wroteOn)
+	}
 	r.judgeError()
 	r.judgeInput(a)
 	r.judgeAnswer(a)

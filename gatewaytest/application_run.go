@@ -39,7 +39,10 @@ type run struct {
 	failed  error // what Input failed with, as the application has seen it; not io.EOF
 	endless bool  // the response was cut, since it did not end
 	late    []late
-	bodies  int // that Call returned
+	refused error // the first error that the application got from the writer
+	wroteOn int   // how often it wrote after that
+	mute    bool  // and then returned no error
+	bodies  int   // that Call returned
 	closes  int
 
 	err       error // of Respond
@@ -134,8 +137,21 @@ func (r *run) watched() gateway.Application {
 			r.event(onStart, n)
 			w, err := start(status, headers, cause)
 			r.noteLate(err, "R23", "it calls start")
+			if err == nil {
+				r.mu.Lock()
+				r.refused, r.wroteOn = nil, 0 // it went with the response that this one replaces
+				r.mu.Unlock()
+			}
 			return &lateWriter{r, w}, err
 		})
+		r.mu.Lock()
+		swallowed := err == nil && r.wroteOn > 0
+		r.mu.Unlock()
+		if swallowed && !yieldsError(body) { // Respond does not range the body of a response that failed
+			r.mu.Lock()
+			r.mute = true
+			r.mu.Unlock()
+		}
 		if body != nil {
 			r.mu.Lock()
 			r.bodies++
@@ -182,7 +198,33 @@ type lateWriter struct {
 func (l *lateWriter) Write(p []byte) (int, error) {
 	n, err := l.w.Write(p)
 	l.r.noteLate(err, "R102", "it uses the writer")
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	switch {
+	case l.r.refused != nil:
+		l.r.wroteOn++
+	case errors.Is(err, errFault), errors.Is(err, gateway.ErrDisconnected), errors.Is(err, io.ErrShortWrite):
+		l.r.refused = err
+	}
 	return n, err
+}
+
+// yieldsError reports that a body begins with an error.
+func yieldsError(body gateway.Body) (found bool) {
+	if body == nil {
+		return false
+	}
+	seq := body.Blocks()
+	if seq == nil {
+		return false
+	}
+	steps := 0
+	seq(func(block []byte, err error) bool {
+		found = found || err != nil
+		steps++
+		return err == nil && len(block) == 0 && steps < maxSends
+	})
+	return found
 }
 
 // runInput is the server's Input.

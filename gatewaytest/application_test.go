@@ -1,6 +1,7 @@
 package gatewaytest_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,6 +63,61 @@ var correct = []struct {
 		return gateway.Bytes(b), err
 	}), requests(posts("some text"))},
 	{"writer", same(printed), nil},
+	{"writer that stops at an error and does not say so", same(func(env *environ, start start) (body, error) {
+		w, err := start("200 OK", plain, nil)
+		if err != nil {
+			return nil, err
+		}
+		for range 3 {
+			if _, err := io.WriteString(w, "x"); err != nil {
+				return gateway.Bytes(), nil
+			}
+		}
+		return gateway.Text("y"), nil
+	}), nil},
+	{"buffered writer", same(func(env *environ, start start) (body, error) {
+		w, err := start("200 OK", plain, nil)
+		if err != nil {
+			return nil, err
+		}
+		out := bufio.NewWriterSize(w, 16)
+		for i := range 20 {
+			fmt.Fprintln(out, "line", i) // the error stays, and Flush has it
+		}
+		return gateway.Bytes(), out.Flush()
+	}), nil},
+	{"writers that race, whose error comes last", same(func(env *environ, start start) (body, error) {
+		w, err := start("200 OK", plain, nil)
+		if err != nil {
+			return nil, err
+		}
+		var mu sync.Mutex
+		var done sync.WaitGroup
+		for range 4 {
+			done.Add(1)
+			go func() {
+				defer done.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				_, werr := io.WriteString(w, "x")
+				err = errors.Join(err, werr)
+			}()
+		}
+		done.Wait()
+		return gateway.Bytes(), err
+	}), nil},
+	{"error of the writer that the body yields", same(func(env *environ, start start) (body, error) {
+		w, err := start("200 OK", plain, nil)
+		for range 3 {
+			_, werr := io.WriteString(w, "x")
+			err = errors.Join(err, werr)
+		}
+		return gateway.Stream(func(yield func([]byte, error) bool) {
+			if err != nil {
+				yield(nil, err)
+			}
+		}), nil
+	}), nil},
 	{"ticker", same(ticks), nil},
 	{"goroutine that Close waits for", same(produced), nil},
 	{"middleware", func() gateway.Application { return upper(appFunc(printed)) }, nil},

@@ -147,7 +147,7 @@ var pep3333 = []Rule{
 	{ID: "R110", Sides: "S", Text: "The server recovers a panic in Call, in the iteration and in Close, and reports it on Errors as it reports an error."},
 	{ID: "R111", Sides: "S", Text: "A server may append the text of an error to a response in text; Respond never does, but leaves the response visibly broken."},
 	{ID: "R112", Sides: "M", Text: "Middleware may answer an inner start that has a cause with an error of its own, or take its error page for itself."},
-	{ID: "R113", Sides: "A", Text: "An application passes the cause with every error response and hands on what start returns, so that middleware can step in."},
+	{ID: "R113", Sides: "A", Text: "An application passes the cause with every error response and hands on the errors of start and its writer, so that middleware can step in."},
 
 	// HTTP features, threads, extensions, configuration, URL, file wrapper.
 	{ID: "R114", Sides: "S", Text: "A server that speaks HTTP/1.1 answers \"Expect: 100-continue\" by itself, at once or when Input is first read.",
