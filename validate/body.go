@@ -123,6 +123,7 @@ func (r *request) yield(block []byte, err error) bool {
 		r.find(inside, "R22", "yield was called after the iteration had ended")
 		return yield(block, err)
 	case err != nil:
+		r.flow.fail(r, err)
 		return r.hand(yield, block, err)
 	case len(block) == 0: // allowed before start, too: it sends nothing (R76)
 		return r.hand(yield, block, nil)
@@ -189,7 +190,7 @@ func (r *request) checkEnd(s *response, size sized.Size, cut bool) {
 	if cut {
 		return
 	}
-	r.flow.finished(r)
+	r.flow.finished(r, s.err != nil)
 	bad := func(rule, seen string) { r.findAt(inside, rule, seen, placeOf(r.lint.app)) }
 	if !s.started {
 		bad("R23", "the body ended, and start was not called")

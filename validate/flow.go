@@ -26,6 +26,12 @@ type flow struct {
 	kept     int        // inner blocks for which the outer body made no step
 	keptBy   string     // place
 	writing  int        // inner writers in use
+
+	starting int   // inner starts that are going on
+	shared   bool  // the response is the inner one: its start was handed on
+	startErr error // the last error of the outer start
+	handled  bool  // the middleware has answered an inner cause with an error of its own (R112)
+	failed   error // of the inner application, until it comes out or another response replaces this one
 }
 
 func (f *flow) once(fault fault) bool {
@@ -50,8 +56,14 @@ func (f *flow) callReturned(r *request, body gateway.Body, err error) {
 		if body != nil {
 			f.open = append(f.open, r)
 		}
+		if err != nil {
+			f.failed = err
+		}
 	} else {
 		f.returned = true
+		if err != nil {
+			f.failed = nil
+		}
 		if f.calls == 1 && err == nil && body != nil { // with several, one may be for the middleware's own use
 			early = f.early
 		}
@@ -114,16 +126,58 @@ func (f *flow) moveOn(r *request, arrived int, going bool, yield func([]byte, er
 	}
 }
 
-// finished follows the end of an iteration that nothing has cut short.
-func (f *flow) finished(r *request) {
+// start follows the beginning of a call of start; what it returns, its end.
+func (f *flow) start(r *request) (done func(cause, err error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.lint.inner {
+		f.starting++
+		return func(cause, err error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.starting--
+			f.handled = f.handled || cause != nil && err != nil && (f.startErr == nil || !holds(err, f.startErr))
+		}
+	}
+	shared := f.starting > 0
+	return func(_, err error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.startErr = err; err == nil {
+			f.shared, f.failed = shared, nil
+		}
+	}
+}
+
+// fail follows an error of a body.
+func (f *flow) fail(r *request, err error) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failed = nil; r.lint.inner {
+		f.failed = err
+	}
+}
+
+// finished follows the end of an iteration that nothing has cut short. An error of start that was swallowed is reported already.
+func (f *flow) finished(r *request, swallowed bool) {
 	if f == nil || r.lint.inner {
 		return
 	}
 	f.mu.Lock()
-	swallowed := f.kept > 0 && f.calls == 1
+	lost := f.kept > 0 && f.calls == 1
 	place := f.keptBy
+	failed := f.failed
+	if f.calls != 1 || !f.shared || f.handled || swallowed {
+		failed = nil // what middleware asks for its own use, or puts into a response of its own, may fail
+	}
 	f.mu.Unlock()
-	if swallowed {
+	if failed != nil {
+		r.findAt(inside, "D2", "the inner application failed with "+textOf(failed)+", and the response ended as if it had not", placeOf(r.lint.app))
+	}
+	if lost {
 		r.findAt(inside, "R95", "an inner block came, and no block was yielded for it", place)
 	}
 }

@@ -196,7 +196,15 @@ func (r *request) startResponse(status string, headers gateway.Headers, cause er
 		lists = append(append(lists, headers...), headers...)
 		given = lists[:n:n]
 	}
-	w, err := r.start(status, given, cause)
+	var w io.Writer
+	var err error
+	if r.flow == nil {
+		w, err = r.start(status, given, cause)
+	} else {
+		done := r.flow.start(r)
+		w, err = r.start(status, given, cause)
+		done(cause, err)
+	}
 	if !slices.Equal(given, lists[n:]) {
 		r.find(outside, "R67", "start has changed the list that it was given")
 		lists = nil

@@ -211,6 +211,83 @@ var (
 			return app.Call(env, start)
 		})
 	}
+	answersForErrors gateway.Middleware = func(app gateway.Application) gateway.Application {
+		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			sorry := func(cause error) (gateway.Body, error) {
+				_, err := start("500 Sorry", plain, cause)
+				return gateway.Text("sorry"), err
+			}
+			body, err := app.Call(env, start)
+			if err != nil {
+				return sorry(err)
+			}
+			return bodyOf{func(yield func([]byte, error) bool) {
+				for block, err := range body.Blocks() {
+					if err != nil {
+						page, err := sorry(err)
+						if err != nil {
+							yield(nil, err)
+							return
+						}
+						page.Blocks()(yield)
+						return
+					}
+					if !yield(block, nil) {
+						return
+					}
+				}
+			}, body.Close}, nil
+		})
+	}
+	// R112: it answers the inner start with an error of its own, and needs no other.
+	takesErrorPages gateway.Middleware = func(app gateway.Application) gateway.Application {
+		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			taken := errors.New("taken")
+			body, err := app.Call(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
+				if cause == nil {
+					return start(status, headers, nil)
+				}
+				w, err := start("500 Sorry", plain, cause)
+				return w, errors.Join(err, taken)
+			})
+			if err != nil || body == nil {
+				return body, err
+			}
+			return bodyOf{func(yield func([]byte, error) bool) {
+				for block, err := range body.Blocks() {
+					if errors.Is(err, taken) {
+						yield([]byte("sorry"), nil)
+						return
+					}
+					if !yield(block, err) {
+						return
+					}
+				}
+			}, body.Close}, nil
+		})
+	}
+	// includes puts the inner response into a page of its own, which can do without.
+	includes gateway.Middleware = func(app gateway.Application) gateway.Application {
+		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			if _, err := start("200 OK", plain, nil); err != nil {
+				return nil, err
+			}
+			body, err := app.Call(env, func(string, gateway.Headers, error) (io.Writer, error) { return io.Discard, nil })
+			if err != nil || body == nil {
+				return body, err
+			}
+			return bodyOf{func(yield func([]byte, error) bool) {
+				for block, err := range body.Blocks() {
+					if err != nil {
+						block = []byte(" and no more")
+					}
+					if !yield(block, nil) {
+						return
+					}
+				}
+			}, body.Close}, nil
+		})
+	}
 	forbids gateway.Middleware = func(gateway.Application) gateway.Application {
 		return app(answers("403 Forbidden", plain, text))
 	}
@@ -495,6 +572,18 @@ var rights = []right{
 	{name: "several", mw: gateway.Chain(withTimeout, latinator, startsLate, mounts), app: bodied(abc)},
 	{name: "lint within lint", mw: gateway.Chain(validate.Application, latinator, validate.Middleware(pulls)), app: bodied(abc)},
 	{name: "an application that fails within", mw: gateway.Chain(withTimeout, latinator), fail: true, app: same(failsLate)},
+	{name: "answers for an error of Call", mw: answersForErrors, app: same(func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errBoom })},
+	{name: "answers for an error of the first step", mw: answersForErrors, app: bodied(func() gateway.Body {
+		return gateway.Stream(func(yield func([]byte, error) bool) { yield(nil, errBoom) })
+	})},
+	{name: "takes the error page for itself", mw: takesErrorPages, app: bodiedWithStart(func(start gateway.StartResponse, yield func([]byte, error) bool) {
+		if _, err := start("500 Internal Server Error", plain, errBoom); err != nil {
+			yield(nil, err)
+		}
+	})},
+	{name: "includes what fails", mw: includes, app: same(failsHalfway)},
+	{name: "an application that fails halfway within", mw: gateway.Chain(withTimeout, latinator), fail: true, app: same(failsHalfway)},
+	{name: "a failure that the client does not wait for", mw: leavesEarly, app: same(failsHalfway)},
 	{name: "an application that panics within", mw: latinator, fail: true, app: bodied(func() gateway.Body {
 		return gateway.Stream(func(yield func([]byte, error) bool) { yield([]byte("half"), nil); panic(errBoom) })
 	})},

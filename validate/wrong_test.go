@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"errors"
 	"io"
 	"iter"
 	"runtime"
@@ -476,6 +477,27 @@ func failsLate(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, e
 	}), err
 }
 
+// failsHalfway has an error behind its first block.
+func failsHalfway(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	_, err := start("200 OK", plain, nil)
+	return gateway.Stream(func(yield func([]byte, error) bool) {
+		if yield([]byte("half of it"), nil) {
+			yield(nil, errBoom)
+		}
+	}), err
+}
+
+// endsQuietly is a body without its error.
+func endsQuietly(body gateway.Body) gateway.Body {
+	return bodyOf{func(yield func([]byte, error) bool) {
+		for block, err := range body.Blocks() {
+			if err != nil || !yield(block, nil) {
+				return
+			}
+		}
+	}, body.Close}
+}
+
 // concurrent is a server that has two requests at the same time.
 func concurrent(multithread bool) server {
 	return func(app gateway.Application, env *gateway.Environ) {
@@ -592,6 +614,27 @@ var wrongMiddleware = []wrong{
 		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
 			return gateway.OnClose(body, body.Close), nil
 		})},
+	{name: "swallows an error of the body", want: []string{"D2 middleware"}, app: app(failsHalfway),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) { return endsQuietly(body), nil })},
+	{name: "swallows an error of a start that came late", want: []string{"R81 middleware"}, app: app(failsLate),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) { return endsQuietly(body), nil })},
+	{name: "swallows an error of the first step", want: []string{"D2 middleware"},
+		app: app(answers("200 OK", plain, func() gateway.Body {
+			return gateway.Stream(func(yield func([]byte, error) bool) { yield(nil, errBoom) })
+		})),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) { return endsQuietly(body), nil })},
+	{name: "swallows an error of Call", want: []string{"D2 middleware"},
+		app: app(func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			_, err := start("200 OK", plain, nil)
+			return nil, errors.Join(err, errBoom)
+		}), mw: func(app gateway.Application) gateway.Application {
+			return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				if body, err := app.Call(env, start); err == nil {
+					return body, nil
+				}
+				return text(), nil
+			})
+		}},
 	{name: "breaks the path", want: []string{"R30 middleware"}, mw: before(func(env *gateway.Environ) { env.Vars["PATH_INFO"] = "hello" })},
 	{name: "loses the method", want: []string{"R28 middleware"}, mw: before(func(env *gateway.Environ) { delete(env.Vars, "REQUEST_METHOD") })},
 	{name: "replaces Input and not its length", want: []string{"D5 middleware"}, app: readsAll(100, 2),
