@@ -61,22 +61,39 @@ func caller(w way) string {
 	}
 }
 
-// nested reports that this goroutine is inside of another call of a lint, as it is when an application calls an
-// application. What cannot be told counts as nested.
+// nested reports that this goroutine is inside of another call of a lint, as it is when an application calls an application.
+// What cannot be told counts as nested.
 func nested() bool {
+	entered := 0
+	return stackHas(func(function string) bool {
+		if borders[function] {
+			entered++
+		}
+		return entered > 1
+	})
+}
+
+// mapped reports that a block may have gone through gateway.Map, whose function may change it in place. What cannot be told counts
+// as mapped.
+func mapped() bool {
+	return stackHas(func(function string) bool { return strings.HasPrefix(function, rootPackage+".(*mapped).") })
+}
+
+// stackHas reports that a function that is met is on the stack, or that there is more stack than can be seen: who calls a
+// coroutine, as iter.Pull makes them, is on another.
+func stackHas(met func(function string) bool) bool {
 	pcs := make([]uintptr, 512)
-	n := runtime.Callers(2, pcs)
+	n := runtime.Callers(3, pcs)
 	if n == len(pcs) {
 		return true
 	}
-	frames, entered := runtime.CallersFrames(pcs[:n]), 0
-	for {
+	for frames := runtime.CallersFrames(pcs[:n]); ; {
 		frame, more := frames.Next()
-		if borders[frame.Function] {
-			entered++
+		if met(frame.Function) || strings.HasPrefix(frame.Function, "iter.Pull") || frame.Function == "runtime.corostart" {
+			return true
 		}
 		if !more {
-			return entered > 1
+			return false
 		}
 	}
 }

@@ -551,6 +551,24 @@ var rights = []right{
 		return env
 	}},
 
+	{name: "pulls from itself", app: func() gateway.ApplicationFunc { // a coroutine has a stack of its own
+		var whole gateway.Application
+		whole = validate.Linter{Report: func(f validate.Finding) { panic(f.String()) }}.Application(
+			gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				if env.Vars["PATH_INFO"] == "/inner" {
+					return answers("200 OK", plain, abc)(env, start)
+				}
+				inner := env.Clone()
+				inner.Vars["PATH_INFO"] = "/inner"
+				return pulls(whole).Call(inner, start)
+			}))
+		return whole.Call
+	}, env: func() *gateway.Environ {
+		env := environ("GET")
+		env.Multithread = false
+		return env
+	}},
+
 	// Middleware, each with a body of three blocks.
 	{name: "none at all", mw: gateway.Chain(), app: bodied(abc)},
 	{name: "latinator", mw: latinator, app: bodied(abc)},
@@ -569,6 +587,7 @@ var rights = []right{
 	{name: "with a context of its own", mw: withTimeout, app: bodied(abc)},
 	{name: "mounts", mw: mounts, app: bodied(abc)},
 	{name: "starts late", mw: startsLate, app: bodied(abc)},
+	{name: "maps in place behind a pull", mw: gateway.Chain(latinator, pulls), app: same(failsHalfway), fail: true},
 	{name: "several", mw: gateway.Chain(withTimeout, latinator, startsLate, mounts), app: bodied(abc)},
 	{name: "lint within lint", mw: gateway.Chain(validate.Application, latinator, validate.Middleware(pulls)), app: bodied(abc)},
 	{name: "an application that fails within", mw: gateway.Chain(withTimeout, latinator), fail: true, app: same(failsLate)},
