@@ -39,8 +39,8 @@ func isPassive(function string) bool {
 	return false
 }
 
-// caller returns the place from which the lint was called just now: by what is inside of the border, or outside of it. It is ""
-// if only functions that are never to blame are there.
+// caller returns the place from which the lint was called just now: by what is inside of the border, or outside of it, up to the
+// next border. It is "" if only functions that are never to blame are there.
 func caller(w way) string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
@@ -48,7 +48,7 @@ func caller(w way) string {
 		frame, more := frames.Next()
 		switch {
 		case borders[frame.Function]:
-			if w == inside {
+			if w == inside || crossed {
 				return ""
 			}
 			crossed = true

@@ -338,8 +338,12 @@ func (r *request) find(w way, rule, seen string) {
 		return
 	}
 	place := caller(w)
-	if place == "" && w == inside {
+	switch {
+	case place != "":
+	case w == inside:
 		place = placeOf(r.lint.app)
+	case r.lint.inner && r.flow != nil:
+		place = placeOf(r.flow.outer.lint.app)
 	}
 	r.report(r.lint.finding(w, rule, seen, place))
 }

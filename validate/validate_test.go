@@ -319,6 +319,9 @@ func TestPlaceIsTheOffendingCall(t *testing.T) {
 				return empty(), err
 			})), environ("GET"))
 		}},
+		{"of middleware whose call is the library's", "validate_test.twice", func(l validate.Linter) {
+			respond(l.Middleware(closesTwice)(gateway.ApplicationFunc(hello)), environ("GET"))
+		}},
 		{"of a struct", "validate_test.never", func(l validate.Linter) { respond(l.Application(never{}), environ("GET")) }},
 	} {
 		var got collector
@@ -337,6 +340,15 @@ func short(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error
 func long(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	_, err := start("200 OK", plain.Add("Content-Length", "1"), nil)
 	return text(), err
+}
+
+func closesTwice(app gateway.Application) gateway.Application { return twice{app} }
+
+type twice struct{ app gateway.Application }
+
+func (t twice) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	body, err := t.app.Call(env, start)
+	return gateway.OnClose(body, body.Close), err
 }
 
 type never struct{}
