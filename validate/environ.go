@@ -123,11 +123,10 @@ func isExtraName(s string) bool {
 
 // A reading is how far Input was read.
 type reading struct {
-	length  int64 // CONTENT_LENGTH, or -1
-	bytes   int64
-	ended   bool  // by io.EOF
-	pastEnd uint8 // reads since, up to maxIdle
-	idle    uint8 // reads that returned nothing, in a row
+	length int64 // CONTENT_LENGTH, or -1
+	bytes  int64
+	ended  uint8 // by io.EOF, so often, up to maxEnds
+	idle   uint8 // reads that returned nothing, in a row
 }
 
 // wrapStreams puts the lint between the application and its streams. They have a Close only if the server's have: with
@@ -163,6 +162,12 @@ func (in *input) Read(p []byte) (int, error) {
 		r.find(inside, "D5", "Input was read after the response was over")
 		return r.in.Read(p)
 	}
+	r.mu.Lock()
+	again := r.input.ended == maxEnds && len(p) > 0
+	r.mu.Unlock()
+	if again { // said before the Read, so that middleware that passes it on is not blamed
+		r.find(inside, "R56", "Input was read after it had ended with io.EOF "+strconv.Itoa(maxEnds)+" times")
+	}
 	n, err := r.in.Read(p)
 	if way, rule, seen := r.read(len(p), n, err); rule != "" {
 		r.find(way, rule, seen)
@@ -170,8 +175,10 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxIdle is how often a Read may return nothing, or be called for nothing: as in the bufio package.
-const maxIdle = 100
+// maxIdle is how often a Read may return nothing: as in the bufio package. maxEnds is how often the end may be met: once by each
+// of a parser that wants to be sure, whoever drains what is left, and middleware that does so too; a loop that does not know io.EOF
+// goes on.
+const maxIdle, maxEnds = 100, 4
 
 // read follows one Read, and returns the rule that was broken.
 func (r *request) read(size, n int, err error) (w way, rule, seen string) {
@@ -185,19 +192,18 @@ func (r *request) read(size, n int, err error) (w way, rule, seen string) {
 		return outside, "R54", "Read returned " + strconv.Itoa(n) + " for a slice of " + strconv.Itoa(size)
 	case size == 0:
 		return
-	case in.ended && (n > 0 || err == nil):
+	case in.ended > 0 && (n > 0 || err == nil):
 		return outside, "R58", "Read returned " + strconv.Itoa(n) + " bytes and " + textOf(err) + " after io.EOF"
-	case in.ended:
-		if in.pastEnd < maxIdle {
-			in.pastEnd++
-		}
-		if in.pastEnd == maxIdle {
-			return inside, "R56", "Input was read " + strconv.Itoa(maxIdle) + " times after its end"
+	case in.ended > 0:
+		if err == io.EOF && in.ended < maxEnds {
+			in.ended++
 		}
 		return
 	}
 	in.bytes += int64(n)
-	in.ended = err == io.EOF
+	if err == io.EOF {
+		in.ended = 1
+	}
 	if n > 0 || err != nil {
 		in.idle = 0
 	} else if in.idle++; in.idle >= maxIdle {
@@ -209,7 +215,7 @@ func (r *request) read(size, n int, err error) (w way, rule, seen string) {
 	case in.bytes > in.length:
 		return outside, "R55", "CONTENT_LENGTH is " + strconv.FormatInt(in.length, 10) + ", and Input has at least " +
 			strconv.FormatInt(in.bytes, 10) + " bytes"
-	case in.ended && in.bytes < in.length:
+	case in.ended > 0 && in.bytes < in.length:
 		return outside, "D5", "CONTENT_LENGTH is " + strconv.FormatInt(in.length, 10) + ", and Input ends with io.EOF after " +
 			strconv.FormatInt(in.bytes, 10) + " bytes"
 	}

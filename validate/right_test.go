@@ -468,6 +468,14 @@ var rights = []right{
 	{name: "panic in Close", fail: true, app: bodied(func() gateway.Body { return gateway.OnClose(text(), func() error { panic(errBoom) }) })},
 
 	// The request.
+	{name: "all read four times", env: upload("a"), app: same(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		for range 4 { // middleware, a parser, a drain
+			if _, err := io.ReadAll(env.Input); err != nil {
+				return nil, err
+			}
+		}
+		return hello(env, start)
+	})},
 	{name: "reads once past the end", env: upload("a"), app: same(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		b, err := io.ReadAll(env.Input)
 		if err != nil {

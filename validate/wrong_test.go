@@ -159,7 +159,19 @@ var wrongApplications = append(hopByHop(), []wrong{
 			env.Extra["test.input"] = env.Input
 			panic(errBoom)
 		})},
-	{name: "reads past the end without end", want: []string{"R56 application"}, app: readsAll(1, 200)},
+	{name: "reads on past the end", want: []string{"R56 application"}, app: readsAll(1, 5)},
+	{name: "reads on past the end in the body", want: []string{"R56 application"}, env: func() *gateway.Environ { return withInput("four") },
+		app: app(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			_, err := start("200 OK", plain, nil)
+			return gateway.Stream(func(yield func([]byte, error) bool) {
+				p := make([]byte, 4)
+				for n, i := 0, 0; i < 6; i++ { // one for the bytes
+					if n, _ = env.Input.Read(p); !yield(p[:n], nil) {
+						return
+					}
+				}
+			}), err
+		})},
 	{name: "closes Input", want: []string{"R64 application"}, server: serve,
 		env: changed(func(env *gateway.Environ) { env.Input = closers{Reader: env.Input} }),
 		app: app(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -675,6 +687,13 @@ var wrongMiddleware = []wrong{
 		app: app(func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return text(), nil }),
 		mw:  gateway.Chain()},
 	{name: "passes on a wrong length", want: []string{"R87 application"}, app: app(short), mw: gateway.Chain()},
+	{name: "lets the application read on past the end", want: []string{"R56 application"}, app: readsAll(1, 9), mw: gateway.Chain()},
+	{name: "reads on past the end before the application", want: []string{"R56 middleware"},
+		mw: before(func(env *gateway.Environ) {
+			for range 5 {
+				_, _ = io.ReadAll(env.Input)
+			}
+		})},
 	{name: "passes on what the server did", want: []string{"C24 server"}, env: variable("SERVER_PORT", "http"), mw: gateway.Chain()},
 	{name: "lets the application write late", want: []string{"R102 application"},
 		app: app(func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
