@@ -29,13 +29,19 @@ type Response struct {
 // [NewEnviron]; its Errors still gets what Response.Errors has. A body without an end is recorded until env's Context ends.
 //
 // The application gets a clone, so that env can be recorded again. But a request has one body: env.Input is read, and a second
-// Record finds it empty. Record panics if app or env is nil.
+// Record finds it empty. If app or env is nil, Err says so.
+//
+// Record calls the application on its own goroutine, where t.FailNow works, and waits as long as that takes: env's Context sets no
+// deadline, for an application would see it. One that hangs is stopped by -timeout of go test, whose stacks say where; in a
+// bubble of testing/synctest at once. [TestApplication] makes a failure of it.
 func Record(app gateway.Application, env *gateway.Environ) *Response {
-	if app == nil {
-		panic("gatewaytest: nil application")
-	}
 	if env == nil {
-		panic("gatewaytest: nil environ")
+		return &Response{Err: errors.New("gatewaytest: nil environ")}
+	}
+	if app == nil {
+		app = gateway.ApplicationFunc(func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
+			return nil, errors.New("gatewaytest: nil application")
+		})
 	}
 	r := new(recorder)
 	e := env.Clone()

@@ -148,19 +148,21 @@ func TestABodyWithoutAnEndIsRecordedUntilTheContextEnds(t *testing.T) {
 	}
 }
 
-func TestRecordOfNothingPanics(t *testing.T) {
-	for name, f := range map[string]func(){
-		"nil application": func() { gatewaytest.Record(nil, get("/")) },
-		"nil environ":     func() { gatewaytest.Record(appFunc(hello), nil) },
+func TestRecordOfNothingIsAnError(t *testing.T) {
+	for name, c := range map[string]struct {
+		app    gateway.Application
+		env    *environ
+		status string
+	}{
+		"nil application":    {nil, get("/"), "500 Internal Server Error"},
+		"nil environ":        {appFunc(hello), nil, ""},
+		"neither of the two": {nil, nil, ""},
 	} {
-		func() {
-			defer func() {
-				if v := recover(); v != "gatewaytest: "+name {
-					t.Errorf("%s: panic %v", name, v)
-				}
-			}()
-			f()
-		}()
+		r := gatewaytest.Record(c.app, c.env)
+		want := strings.Replace(name, "neither of the two", "nil environ", 1)
+		if r.Status != c.status || r.Err == nil || r.Err.Error() != "gatewaytest: "+want {
+			t.Errorf("%s: %q, %v", name, r.Status, r.Err)
+		}
 	}
 }
 

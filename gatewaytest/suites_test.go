@@ -47,7 +47,7 @@ func TestSuitesFaultsAreFound(t *testing.T) {
 		{row, "| T16 | application_uri: `eight` cases | |", "is no row"},
 		{"`TestURL`, by", "`TestURLs`, by", "TestURLs"},
 		{"`cgi TestWireFormat`, `cgi", "`cgo TestWireFormat`, `cgi", "cgo TestWireFormat"},
-		{"| `validate R65`", "| `validate R1`", "validate R1 is neither"},
+		{"| `validate R65`", "| `validate R3`", "validate R3 is neither"},
 		{"`TestApplication C46`", "`TestApplication C45`", "TestApplication C45"},
 		{"`R43/the-scheme-is-http`", "`R43/the-scheme-is-htp`", "R43/the-scheme-is-htp"},
 		{"`TestURL`, by", "`Headers`, by", "Headers is neither"},

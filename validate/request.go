@@ -80,12 +80,11 @@ type response struct {
 
 // Call implements gateway.Application.
 func (l *lint) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	if env == nil || start == nil {
-		f := l.finding(outside, "R12", "Call was given a nil Environ or a nil start", caller(outside))
-		if l.report != nil {
-			l.report(f)
-		}
-		return nil, errors.New("validate: " + f.String()) // there is nothing to call the application with
+	if env == nil || start == nil { // there is nothing to call the application with
+		return nil, l.refuse(l.finding(outside, "R12", "Call was given a nil Environ or a nil start", caller(outside)))
+	}
+	if l.missing != "" {
+		return nil, l.refuse(l.finding(inside, "R1", l.missing, l.place))
 	}
 	r := &request{lint: l, env: *env, in: env.Input, errors: env.Errors, start: start}
 	r.seen.head.length = -1
@@ -108,6 +107,14 @@ func (l *lint) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.
 	}
 	r.body = body{r: r, Body: result, size: sized.Unknown}
 	return &r.body, err
+}
+
+// refuse reports why a call comes to nothing, and returns it: the server has that in its log.
+func (l *lint) refuse(f Finding) error {
+	if l.report != nil {
+		l.report(f)
+	}
+	return errors.New("validate: " + f.String())
 }
 
 // call calls the application.

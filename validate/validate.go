@@ -42,7 +42,7 @@ import (
 // Application returns app under the lint, for use in its place. Findings go to the request's Errors, one line each.
 //
 // What calls it is taken for a server. Around a middleware use [Middleware]: it tells the three sides apart.
-// Application panics if app is nil.
+// If app is nil, each call is a finding and an error, and the response a 500.
 func Application(app gateway.Application) gateway.Application { return Linter{}.Application(app) }
 
 // Middleware returns mw under the lint, on both sides: as an application to what calls it, and as a server to the
@@ -51,8 +51,8 @@ func Application(app gateway.Application) gateway.Application { return Linter{}.
 // which the response, with the inner head, ended as if there were none (D2). These are left out for a request in which the
 // middleware calls the application more than once, or under a Context that is not made from its own.
 //
-// A fault that the middleware only passes on is held against the side it came from. Middleware panics if mw is nil, and
-// what it returns panics if the application, or what mw makes of it, is nil.
+// A fault that the middleware only passes on is held against the side it came from. If mw is nil, or the application, or what mw
+// makes of it, each call is a finding and an error, and the response a 500.
 func Middleware(mw gateway.Middleware) gateway.Middleware { return Linter{}.Middleware(mw) }
 
 // A Linter says where findings go. The zero value is what the functions [Application] and [Middleware] use.
@@ -67,32 +67,40 @@ type Linter struct {
 
 // Application is the function [Application] with the linter's Report.
 func (l Linter) Application(app gateway.Application) gateway.Application {
-	mustBe(!isNil(app), "the application is nil")
-	return &lint{app: app, report: l.Report, sides: [2]Side{SideServer, SideApplication}}
+	made := &lint{app: app, report: l.Report, sides: [2]Side{SideServer, SideApplication}}
+	if isNil(app) {
+		made.missing, made.place = "the application is nil", caller(inside)
+	}
+	return made
 }
 
 // Middleware is the function [Middleware] with the linter's Report.
 func (l Linter) Middleware(mw gateway.Middleware) gateway.Middleware {
-	mustBe(mw != nil, "the middleware is nil")
+	place := ""
+	if mw == nil {
+		place = caller(inside)
+	}
 	return func(app gateway.Application) gateway.Application {
-		mustBe(!isNil(app), "the application is nil")
 		key := new(flowKey)
+		outer := &lint{report: l.Report, sides: [2]Side{SideServer, SideMiddleware}, flow: key}
+		if mw == nil {
+			outer.missing, outer.place = "the middleware is nil", place
+			return outer
+		}
 		inner := &lint{app: app, report: l.Report, sides: [2]Side{SideMiddleware, SideApplication}, flow: key, inner: true}
-		between := mw(inner)
-		mustBe(!isNil(between), "the middleware made a nil application")
-		return &lint{app: between, report: l.Report, sides: [2]Side{SideServer, SideMiddleware}, flow: key}
+		if isNil(app) {
+			inner.missing, inner.place = "the application is nil", caller(inside)
+		}
+		if outer.app = mw(inner); isNil(outer.app) {
+			outer.missing, outer.place = "the middleware made a nil application", placeOf(mw)
+		}
+		return outer
 	}
 }
 
 func isNil(app gateway.Application) bool {
 	f, isFunc := app.(gateway.ApplicationFunc)
 	return app == nil || isFunc && f == nil
-}
-
-func mustBe(ok bool, otherwise string) {
-	if !ok {
-		panic("validate: " + otherwise)
-	}
 }
 
 // A Side is one of the parties to the contract.
@@ -145,6 +153,8 @@ type lint struct {
 	sides   [2]Side       // by way: who is outside, who is inside
 	flow    *flowKey      // of the middleware that this is one half of; or nil
 	inner   bool          // and it is the half within
+	missing string        // what is nil, in place of an app
+	place   string        // where
 	running atomic.Int32  // code of the application that runs, of requests that are not Multithread
 	late    late
 

@@ -223,28 +223,33 @@ func answers(status string, headers gateway.Headers, body func() gateway.Body) g
 func text() gateway.Body  { return gateway.Text("Hello World !\n") }
 func empty() gateway.Body { return gateway.Bytes() }
 
-func TestNilIsRefusedAtOnce(t *testing.T) {
+// TestNilIsFoundWhenItIsCalled: a program that is put together wrongly answers 500 and says why.
+func TestNilIsFoundWhenItIsCalled(t *testing.T) {
 	t.Parallel()
-	through := func(gateway.Application) gateway.Application { return nil }
-	for name, f := range map[string]func(){
-		"nil application":                       func() { validate.Application(nil) },
-		"nil func as application":               func() { validate.Application(gateway.ApplicationFunc(nil)) },
-		"nil middleware":                        func() { validate.Middleware(nil) },
-		"middleware around a nil application":   func() { validate.Middleware(gateway.Chain())(nil) },
-		"middleware that makes nil":             func() { validate.Middleware(through)(gateway.ApplicationFunc(hello)) },
-		"middleware around a nil func":          func() { validate.Middleware(gateway.Chain())(gateway.ApplicationFunc(nil)) },
-		"nil application of a Linter":           func() { validate.Linter{}.Application(nil) },
-		"nil middleware of a Linter":            func() { validate.Linter{}.Middleware(nil) },
-		"nil application of Linter, Middleware": func() { validate.Linter{}.Middleware(gateway.Chain())(nil) },
+	made := func(gateway.Application) gateway.Application { return nil }
+	some := gateway.ApplicationFunc(hello)
+	for name, c := range map[string]struct {
+		app  func(l validate.Linter) gateway.Application
+		want string
+	}{
+		"nil application":                     {func(l validate.Linter) gateway.Application { return l.Application(nil) }, "R1 application"},
+		"nil func as application":             {func(l validate.Linter) gateway.Application { return l.Application(gateway.ApplicationFunc(nil)) }, "R1 application"},
+		"nil middleware":                      {func(l validate.Linter) gateway.Application { return l.Middleware(nil)(some) }, "R1 middleware"},
+		"middleware around a nil application": {func(l validate.Linter) gateway.Application { return l.Middleware(gateway.Chain())(nil) }, "R1 application"},
+		"middleware that makes nil":           {func(l validate.Linter) gateway.Application { return l.Middleware(made)(some) }, "R1 middleware"},
 	} {
-		func() {
-			defer func() {
-				if s, ok := recover().(string); !ok || !strings.HasPrefix(s, "validate: the ") {
-					t.Errorf("%s: panics with %q", name, s)
-				}
-			}()
-			f()
-		}()
+		var got collector
+		app := c.app(got.linter())
+		var sent recorder
+		err := gateway.Respond(app, environ("GET"), &sent)
+		if !slices.Equal(got.findings(), []string{c.want}) || err == nil || !strings.Contains(err.Error(), "validate: "+c.want+": ") {
+			t.Errorf("%s: found%s\nwant %s; Respond returned %v", name, got.texts(), c.want, err)
+		} else if !strings.Contains(got.list[0].Place, "TestNilIsFoundWhenItIsCalled") || len(sent.events) == 0 || !strings.HasPrefix(sent.events[0], "500 ") {
+			t.Errorf("%s: the place is %q, and sent was %q", name, got.list[0].Place, sent.events)
+		}
+	}
+	if err := gateway.Respond(validate.Application(nil), environ("GET"), new(recorder)); err == nil {
+		t.Error("Application(nil) answers")
 	}
 }
 
