@@ -21,12 +21,12 @@
 // shared, and Input and Errors wrapped. The server gets a copy of each block, which is overwritten with 0xDB once the iteration
 // moved on: one that kept it sends garbage, and its tests see that. A faulty call is reported and then passed on as it is.
 //
-// What it does not say: anything of a body in answer to HEAD, which the server drops (D1, C37); what is a matter of taste, such
-// as unusual methods; and what only the wire can show. Calls that overlap within one request are refused and reported by
-// gateway.Respond itself, and since Respond closes every body, those that it got itself are not watched. What costs much is
-// done in the first hundred requests and in each sixteenth after, since who has it wrong has it wrong in many: to look for the
-// variables that a server must set or leave out (R32, R33, D6), through all HTTP_ variables for line breaks (C28), and at the stack
-// for middleware that hands start on as it is and may lose the body (R21).
+// What it does not say: anything of a body in answer to HEAD, which an application may yield (D1), middleware may measure and the
+// server drops (C37), as gatewaytest.TestServer checks; what is a matter of taste, such as unusual methods; and what only the wire
+// can show. Calls that overlap within one request are refused and reported by gateway.Respond itself, and since Respond closes every
+// body, those that it got itself are not watched. What costs much is done in the first hundred requests and in each sixteenth after,
+// since who has it wrong has it wrong in many: to look for the variables that a server must set or leave out (R32, R33, D6), through
+// all HTTP_ variables for line breaks (C28), and at the stack for middleware that hands start on as it is and may lose the body (R21).
 package validate
 
 import (
