@@ -132,6 +132,7 @@ func (r *request) yield(block []byte, err error) bool {
 		r.swallowed(caller(inside))
 	}
 	r.checkContent(wrong, "R85")
+	r.flow.checkKept(r, block)
 
 	// Who writes to a block while the server has it shows in which of the two is not what it was.
 	given := append(make([]byte, 0, len(block)), block...)
@@ -145,15 +146,21 @@ func (r *request) yield(block []byte, err error) bool {
 		}
 	}
 	poison(given)
+	r.flow.overwritten(r, given, block)
 	return going
 }
 
 var seed = maphash.MakeSeed()
 
+// poisonByte is what a block is overwritten with.
+const poisonByte = 0xDB
+
+var poisoned = [8]byte{poisonByte, poisonByte, poisonByte, poisonByte, poisonByte, poisonByte, poisonByte, poisonByte}
+
 // poison makes garbage of a block, for one who kept it.
 func poison(block []byte) {
 	for i := range block {
-		block[i] = 0xDB
+		block[i] = poisonByte
 	}
 }
 

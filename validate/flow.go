@@ -1,8 +1,10 @@
 package validate
 
 import (
+	"bytes"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"example.com/gateway"
 )
@@ -26,6 +28,9 @@ type flow struct {
 	kept     int        // inner blocks for which the outer body made no step
 	keptBy   string     // place
 	writing  int        // inner writers in use
+
+	old    [][]byte // inner blocks that were overwritten, the last maxOld
+	poison bool     // an inner block has the byte that they were overwritten with
 
 	starting int   // inner starts that are going on
 	shared   bool  // the response is the inner one: its start was handed on
@@ -180,6 +185,57 @@ func (f *flow) finished(r *request, swallowed bool) {
 	if lost {
 		r.findAt(inside, "R95", "an inner block came, and no block was yielded for it", place)
 	}
+}
+
+// maxOld bounds the memory of inner blocks. It must not be used again while a block that shares it is taken for a kept one.
+const maxOld, maxOldBytes = 16, 1 << 20
+
+// overwritten follows the end of the step of an inner block, given, which had what block has.
+func (f *flow) overwritten(r *request, given, block []byte) {
+	if f == nil || !r.lint.inner {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.poison = f.poison || bytes.IndexByte(block, poisonByte) >= 0
+	f.old = append(f.old, given)
+	size := 0
+	for i := len(f.old) - 1; i >= 0; i-- {
+		if size += len(f.old[i]); i < len(f.old)-1 && (size > maxOldBytes || len(f.old)-i > maxOld) {
+			f.old = slices.Delete(f.old, 0, i+1)
+			break
+		}
+	}
+}
+
+// checkKept finds an inner block that was kept past its step, in what comes out.
+func (f *flow) checkKept(r *request, block []byte) {
+	if f == nil || r.lint.inner || len(block) == 0 {
+		return
+	}
+	f.mu.Lock()
+	kept := slices.ContainsFunc(f.old, func(old []byte) bool { return shares(block, old) || !f.poison && hasCopy(block, len(old)) })
+	f.mu.Unlock()
+	if kept {
+		r.find(inside, "D8", "an inner block was kept, and sent when the inner body had moved on")
+	}
+}
+
+// shares reports that a block has memory of another.
+func shares(block, old []byte) bool {
+	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(block))), uintptr(unsafe.Pointer(unsafe.SliceData(old)))
+	return a < b+uintptr(len(old)) && b < a+uintptr(len(block))
+}
+
+// hasCopy reports that a block has a copy of what an overwritten one of size bytes has, as it would not by chance.
+func hasCopy(block []byte, size int) bool {
+	switch {
+	case size >= len(poisoned):
+		return bytes.Contains(block, poisoned[:])
+	case size >= len(poisoned)/2:
+		return bytes.HasPrefix(block, poisoned[:size])
+	}
+	return false
 }
 
 // write follows a use of a writer; what it returns, the end of that.

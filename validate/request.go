@@ -289,6 +289,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		wrong := r.seen.add(p, r.head)
 		r.mu.Unlock()
 		r.checkContent(wrong, "R86")
+		r.flow.checkKept(r, p)
 	}
 	defer r.flow.write(r)()
 	given := append(make([]byte, 0, len(p)), p...)

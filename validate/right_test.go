@@ -595,6 +595,10 @@ var rights = []right{
 	{name: "with a context of its own", mw: withTimeout, app: bodied(abc)},
 	{name: "mounts", mw: mounts, app: bodied(abc)},
 	{name: "starts late", mw: startsLate, app: bodied(abc)},
+	{name: "a body that has what kept blocks are overwritten with", mw: addsToTheBody, app: bodied(func() gateway.Body {
+		return yields("\xDB\xDB\xDB\xDB\xDB\xDB\xDB\xDB", "\xDB\xDB\xDB\xDB\xDB\xDB\xDB\xDB\xDB", "\xDB\xDB\xDB\xDB")
+	})},
+	{name: "many blocks", mw: keepsBackWithEmptyBlocks, app: bodied(func() gateway.Body { return yields(strings.Split(strings.Repeat("a lot ", 1000), " ")...) })},
 	{name: "maps in place behind a pull", mw: gateway.Chain(latinator, pulls), app: same(failsHalfway), fail: true},
 	{name: "several", mw: gateway.Chain(withTimeout, latinator, startsLate, mounts), app: bodied(abc)},
 	{name: "lint within lint", mw: gateway.Chain(validate.Application, latinator, validate.Middleware(pulls)), app: bodied(abc)},

@@ -46,10 +46,11 @@ import (
 func Application(app gateway.Application) gateway.Application { return Linter{}.Application(app) }
 
 // Middleware returns mw under the lint, on both sides: as an application to what calls it, and as a server to the
-// application it is given. It also sees what only both sides together show: blocks held back or swallowed (R94, R95), an inner
-// body that is ranged before Call returned (R96), sent through the writer (R97) or never closed (R21), and an inner error after
-// which the response, with the inner head, ended as if there were none (D2). These are left out for a request in which the
-// middleware calls the application more than once, or under a Context that is not made from its own.
+// application it is given. It also sees what only both sides together show: blocks held back or swallowed (R94, R95), or kept past
+// their step and sent as garbage (D8); an inner body that is ranged before Call returned (R96), sent through the writer (R97) or
+// never closed (R21); and an inner error after which the response, with the inner head, ended as if there were none (D2). But for
+// D8 and R21, these are left out for a request in which the middleware calls the application more than once, and all of them under
+// a Context that is not made from its own.
 //
 // A fault that the middleware only passes on is held against the side it came from. If mw is nil, or the application, or what mw
 // makes of it, each call is a finding and an error, and the response a 500.

@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -673,6 +674,60 @@ var wrongMiddleware = []wrong{
 						return
 					}
 				}
+			}, body.Close}, nil
+		})},
+	{name: "keeps a block while it yields an empty one", want: []string{"D8 middleware"}, app: app(answers("200 OK", plain, abc)),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
+			return bodyOf{func(yield func([]byte, error) bool) {
+				var kept []byte
+				for block, err := range body.Blocks() {
+					if kept = block; err != nil || !yield(nil, err) { // R94
+						return
+					}
+				}
+				yield(kept, nil)
+			}, body.Close}, nil
+		})},
+	{name: "is one block behind", want: []string{"D8 middleware"}, app: app(answers("200 OK", plain, abc)),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
+			return bodyOf{func(yield func([]byte, error) bool) {
+				var last []byte
+				for block, err := range body.Blocks() {
+					if err != nil || !yield(last, nil) {
+						return
+					}
+					last = block
+				}
+				yield(last, nil)
+			}, body.Close}, nil
+		})},
+	{name: "appends to a block that it kept", want: []string{"D8 middleware"},
+		app: app(answers("200 OK", plain, func() gateway.Body { return yields("one,", "two,", "three") })),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
+			return bodyOf{func(yield func([]byte, error) bool) {
+				var kept []byte
+				for block, err := range body.Blocks() {
+					joined := append(kept[:len(kept):len(kept)], block...)
+					if kept == nil {
+						kept, joined = block, nil
+					}
+					if err != nil || !yield(joined, nil) {
+						return
+					}
+				}
+			}, body.Close}, nil
+		})},
+	{name: "copies a block when it is too late", want: []string{"D8 middleware"},
+		app: app(answers("200 OK", plain, func() gateway.Body { return yields("the first one", "the second one") })),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
+			return bodyOf{func(yield func([]byte, error) bool) {
+				var kept [][]byte
+				for block, err := range body.Blocks() {
+					if kept = append(kept, block); err != nil || !yield(nil, err) {
+						return
+					}
+				}
+				yield(append([]byte("<"), bytes.Join(kept, nil)...), nil)
 			}, body.Close}, nil
 		})},
 	{name: "calls with nil", want: []string{"R12 middleware"}, mw: func(app gateway.Application) gateway.Application {
