@@ -10,7 +10,9 @@ import (
 
 // checkEnviron checks what the server, or a middleware in its place, has made of the request.
 func (r *request) checkEnviron() {
-	if r.soundVars() && (r.env.URLScheme == "http" || r.env.URLScheme == "https") && r.in != nil && r.errors != nil && r.env.Extra == nil {
+	usual := r.readVars()
+	if usual && (!r.thorough || r.soundVars()) && (r.env.URLScheme == "http" || r.env.URLScheme == "https") &&
+		r.in != nil && r.errors != nil && r.env.Extra == nil {
 		return
 	}
 	bad := func(rule, seen string) { r.find(outside, rule, seen) }
@@ -77,25 +79,30 @@ func unless(ok bool, value string) (seen string) {
 	return " is " + quote(value)
 }
 
-// soundVars is what checkEnviron has to say of Vars, for less.
-func (r *request) soundVars() bool {
+// readVars takes what the lint needs of Vars, and reports whether the first of the variables are as they are in most requests.
+func (r *request) readVars() (usual bool) {
 	vars := r.env.Vars
-	list := variables
-	if !r.thorough {
-		list = list[:perRequest]
-	}
-	name, value := "", ""
-	for i := range list {
-		v := &list[i]
-		if v.name != name {
-			name, value = v.name, vars[v.name]
-		}
-		if v.check(value, vars) != "" {
+	method, script, path, length := vars["REQUEST_METHOD"], vars["SCRIPT_NAME"], vars["PATH_INFO"], vars["CONTENT_LENGTH"]
+	r.head = method == "HEAD"
+	usual = (method == "GET" || isToken(method)) && (script == "" || script[0] == '/' && script != "/") && (path == "" || path[0] == '/')
+	r.input.length = -1
+	if length != "" {
+		n, ok := parseLength(length)
+		if !ok {
 			return false
 		}
+		r.input.length = n
 	}
-	if !r.thorough {
-		return true
+	return usual
+}
+
+// soundVars is what checkEnviron has to say of the other variables, for less.
+func (r *request) soundVars() bool {
+	vars := r.env.Vars
+	for i := range variables[perRequest:] {
+		if v := &variables[perRequest+i]; v.check(vars[v.name], vars) != "" {
+			return false
+		}
 	}
 	for name, value := range vars {
 		if hasLineBreak(name, value) {
@@ -132,10 +139,6 @@ type reading struct {
 // wrapStreams puts the lint between the application and its streams. They have a Close only if the server's have: with
 // one that is not there, gateway.Reader and others would close what nobody else can.
 func (r *request) wrapStreams() {
-	r.input.length = -1
-	if n, ok := parseLength(r.env.Vars["CONTENT_LENGTH"]); ok {
-		r.input.length = n
-	}
 	switch in := r.in.(type) {
 	case nil:
 	case io.Closer:

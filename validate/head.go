@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,13 +17,40 @@ type head struct {
 
 func (h head) bodiless() bool { return h.code == 204 || h.code == 304 }
 
+// A good is a head in which nothing was found. Most applications have few, and some only one: to compare costs a tenth of a check.
+type good struct {
+	status  string
+	headers gateway.Headers
+	head    head
+}
+
+// maxGood bounds what is compared with.
+const maxGood = 8
+
+// knownHead is checkHead, but for a head that is the last good one.
+func (r *request) knownHead(status string, headers gateway.Headers) (h head, refusable string) {
+	l := r.lint
+	if g := l.good.Load(); g != nil && g.status == status && slices.Equal(g.headers, headers) {
+		return g.head, ""
+	}
+	h, refusable, found := r.checkHead(status, headers)
+	if !found && r.thorough && len(headers) <= maxGood {
+		l.good.Store(&good{strings.Clone(status), slices.Clone(headers), h})
+	}
+	return h, refusable
+}
+
 // checkHead checks a status and headers. refusable is the rule by which a server refuses them; "" if there is none.
 //
 // Code points above U+00FF (R105) have no meaning for the raw bytes that a Go string has, and pass.
-func (r *request) checkHead(status string, headers gateway.Headers) (h head, refusable string) {
+func (r *request) checkHead(status string, headers gateway.Headers) (h head, refusable string, found bool) {
 	h.length = -1
-	refuse := func(rule, seen string) {
+	find := func(rule, seen string) {
+		found = true
 		r.find(inside, rule, seen)
+	}
+	refuse := func(rule, seen string) {
+		find(rule, seen)
 		if refusable != "R73" {
 			refusable = "R74"
 		}
@@ -45,7 +73,7 @@ func (r *request) checkHead(status string, headers gateway.Headers) (h head, ref
 		}
 		if c := name[len(name)-1]; c == '-' || c == '_' {
 			// PEP 3333: "without a trailing colon or other punctuation". It is a token all the same.
-			r.find(inside, "R68", "the name "+quote(name)+" ends with punctuation")
+			find("R68", "the name "+quote(name)+" ends with punctuation")
 		}
 		if hasControl(value, true) {
 			refuse("R69", "the value "+quote(value)+" of "+name+" has a control character")
@@ -71,7 +99,7 @@ func (r *request) checkHead(status string, headers gateway.Headers) (h head, ref
 		case "location":
 			locations++
 			if isRelative(value) {
-				r.find(inside, "C49", "Location is "+quote(value))
+				find("C49", "Location is "+quote(value))
 			}
 		}
 	}
@@ -84,12 +112,12 @@ func (r *request) checkHead(status string, headers gateway.Headers) (h head, ref
 		refuse("C46", "Location is there twice")
 	}
 	if h.bodiless() && types > 0 {
-		r.find(inside, "C48", "a status of "+strconv.Itoa(int(h.code))+" has no body, and so no Content-Type")
+		find("C48", "a status of "+strconv.Itoa(int(h.code))+" has no body, and so no Content-Type")
 	}
 	if h.code == 204 && lengths > 0 {
-		r.find(inside, "D1", "a status of 204 with a Content-Length")
+		find("D1", "a status of 204 with a Content-Length")
 	}
-	return h, refusable
+	return h, refusable, found
 }
 
 // checkStatus returns the rule that a status breaks, and how; or "".
@@ -154,13 +182,17 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// isToken is RFC 9110, 5.6.2.
+// tokenBytes are those of a token (RFC 9110, 5.6.2).
+var tokenBytes = func() (is [256]bool) {
+	for c := range is {
+		is[c] = '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
+	}
+	return is
+}()
+
 func isToken(s string) bool {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-':
-		case strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0:
-		default:
+		if !tokenBytes[s[i]] {
 			return false
 		}
 	}
