@@ -12,7 +12,8 @@ import (
 )
 
 // TestApplication runs an application through the failures that a server can have, at every step, and checks that it takes each
-// as it should. Middleware is tested with an application inside. The requests, usually from [NewEnviron], are such as the
+// as it should. Middleware is for [TestMiddleware]: its outside does not show whether it closes the inner body (R21) and passes its
+// blocks on (R94-R97), and only validate.Middleware sees both sides. The requests, usually from [NewEnviron], are such as the
 // application can answer; without any it is GET / and HEAD /. Their bodies are read once, at the start.
 //
 // For each request the application is run, through gateway.Respond,
@@ -73,23 +74,39 @@ func testApplication(t reporter, app gateway.Application, patience time.Duration
 		t.Errorf("gatewaytest: TestApplication needs an application, not nil")
 		return
 	}
+	newTrial(app, patience).tryAll(t, newTestRequests(t, patience, environs), "")
+}
+
+// newTestRequests reads the requests, and returns those that can be sent.
+func newTestRequests(t reporter, patience time.Duration, environs []*gateway.Environ) (list []*testRequest) {
+	t.Helper()
 	if len(environs) == 0 {
 		environs = []*gateway.Environ{NewEnviron("GET", "/", nil), NewEnviron("HEAD", "/", nil)}
 	}
-	a := newTrial(app, patience)
 	for i, env := range environs {
 		q, err := newTestRequest(env, patience)
 		if err != nil {
-			t.Errorf("gatewaytest: request %d of TestApplication: %v", i+1, err)
+			t.Errorf("gatewaytest: request %d of the test: %v", i+1, err)
 			continue
 		}
-		a.try(q)
-		q.report(t)
+		list = append(list, q)
+	}
+	return list
+}
+
+// tryAll tries all requests, whose names end in what the application is, and reports whether it came back from each.
+func (a *trial) tryAll(t reporter, list []*testRequest, what string) bool {
+	t.Helper()
+	for _, q := range list {
+		fresh := &testRequest{env: q.env, body: q.body, name: q.name + what}
+		a.try(fresh)
+		fresh.report(t)
 		if a.hangs {
 			t.Logf("gatewaytest: after a hang nothing more is tried")
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // A testRequest is a request that can be sent again and again.

@@ -273,9 +273,9 @@ var wrong = []struct {
 		return gateway.OnClose(b, func() error { _, _ = start("200 OK", plain, nil); return nil }), err
 	}), nil, []string{"R23", "after the end of the response, it calls start"}},
 
-	{"nil request", always(hello), requests(func() *environ { return nil }), []string{"request 1 of TestApplication: it is nil"}},
+	{"nil request", always(hello), requests(func() *environ { return nil }), []string{"request 1 of the test: it is nil"}},
 	{"request that fails", always(hello), requests(gets("/"), func() *environ { return gatewaytest.NewEnviron("POST", "/", iotest.ErrReader(errors.New("no tape"))) }),
-		[]string{"request 2 of TestApplication: its Input fails: no tape"}},
+		[]string{"request 2 of the test: its Input fails: no tape"}},
 	{"request of another length", always(hello), requests(func() *environ { return &environ{Vars: map[string]string{"CONTENT_LENGTH": "3"}} }),
 		[]string{"CONTENT_LENGTH is 3 and Input has 0 bytes"}},
 	{"request of no length", always(hello), requests(func() *environ { return &environ{Vars: map[string]string{"CONTENT_LENGTH": "x"}} }), []string{"wrong Content-Length"}},

@@ -92,6 +92,7 @@ func (r *run) judge(a *trial) bool {
 		r.find("R113", "writer", "the application swallows an error of the writer: Write returned %q, and it wrote %d times more and returned "+
 			"no error", r.refused, r.wroteOn)
 	}
+	r.judgeLint(a)
 	r.judgeError()
 	r.judgeInput(a)
 	r.judgeAnswer(a)
@@ -112,7 +113,7 @@ func (r *run) blameServer() {
 
 // failing reports whether something fails. When nothing does, the application has no excuse.
 func (f fault) failing() bool {
-	return f.send > 0 || f.read > 0 || f.cut || f.cancel != none
+	return f.send > 0 || f.read > 0 || f.cut || f.cancel != none || f.inner != 0
 }
 
 // judgeError looks at what Respond returned.

@@ -39,4 +39,11 @@ func TryApplication(patience time.Duration, app gateway.Application, requests ..
 	return f
 }
 
+// TryMiddleware is TestMiddleware in the same way.
+func TryMiddleware(patience time.Duration, mw gateway.Middleware, app gateway.Application, requests ...*gateway.Environ) *Failures {
+	f := new(Failures)
+	testMiddleware(f, mw, app, patience, requests)
+	return f
+}
+
 var Steps, Ordinal = steps, ordinal

@@ -60,6 +60,7 @@ const maxSends, maxStarts, maxReads = 1000, 1000, 1000
 // run sends the request to the application, and comes back even if the application does not.
 func (a *trial) run(q *testRequest, f fault) *run {
 	r := &run{a: a, q: q, fault: f}
+	a.now.Store(&f)
 	env := q.env.Clone()
 	if f.whole {
 		env.Vars["CONTENT_LENGTH"] = fmt.Sprint(f.length)

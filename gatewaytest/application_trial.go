@@ -24,6 +24,9 @@ type trial struct {
 	idle     int  // how many goroutines the application keeps between requests
 	leaks    bool // it was caught leaving goroutines: there is no point in looking again
 	hangs    bool // it was caught hanging
+
+	lint *findings             // of middleware under test, or nil
+	now  atomic.Pointer[fault] // of the run that goes on
 }
 
 var trials atomic.Int64
@@ -57,6 +60,9 @@ type fault struct {
 
 	cancel event // the Context ends here,
 	at     int   // at this call, from 1 on
+
+	inner inner // how the application inside middleware fails,
+	block int   // at this block, from 1 on
 }
 
 // An event is where a Context is cancelled.
@@ -93,6 +99,11 @@ func (a *trial) try(q *testRequest) {
 		return
 	}
 	q.failed = true
+	for _, f := range a.innerFaults(q.first) {
+		if a.run(q, f).judge(a); a.hangs {
+			return
+		}
+	}
 	for f := range a.faults(q) {
 		r := a.run(q, f)
 		if r.judge(a); a.hangs {

@@ -2,7 +2,8 @@
 // and testing/slogtest for log/slog:
 //
 //   - an application's own tests build a request with [NewEnviron] and look at the response that [Record] returns;
-//   - [TestApplication] runs an application through every failure that a server can have, at every step;
+//   - [TestApplication] runs an application through every failure that a server can have, at every step, and [TestMiddleware]
+//     middleware, with a look at both of its sides;
 //   - [TestServer] proves that a server keeps the rules, over a real connection.
 //
 // A failure quotes the rule that was broken, by number and in words, and says which side broke it.

@@ -14,7 +14,7 @@
 //
 // It is wsgiref's validator, with what that misses: hop-by-hop headers, second starts, lengths, blocks that are kept or
 // changed, the block rule of middleware, bodies that nobody closes. It is for development and tests; the smallest request costs
-// about three times what [gateway.Respond] alone does.
+// about three times what [gateway.Respond] alone does. gatewaytest.TestMiddleware has middleware under it, in one call.
 //
 // For a correct pair nothing changes: the same bytes in the same blocks and order, the same errors and panics, the same
 // Content-Length that is computed. The application gets a copy of the Environ, as from Environ.WithContext, with Vars and Extra
@@ -52,7 +52,8 @@ func Application(app gateway.Application) gateway.Application { return Linter{}.
 // D8 and R21, these are left out for a request in which the middleware calls the application more than once, and all of them under
 // a Context that is not made from its own.
 //
-// A fault that the middleware only passes on is held against the side it came from. If mw is nil, or the application, or what mw
+// A fault that the middleware only passes on is held against the side it came from. For tests, gatewaytest.TestMiddleware runs mw
+// under this lint through every failure that a server and an application can have. If mw is nil, or the application, or what mw
 // makes of it, each call is a finding and an error, and the response a 500.
 func Middleware(mw gateway.Middleware) gateway.Middleware { return Linter{}.Middleware(mw) }
 
