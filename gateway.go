@@ -129,7 +129,9 @@ type Transport interface {
 // The caller owes a filled env, whose Input ends by itself and whose Errors takes what went wrong; nil ones are an
 // empty body and a log that discards. It owes nothing about the application: panics are recovered, the body is closed
 // exactly once and last, and what the application may still hold of this request, start, writer, Input or Context,
-// returns [ErrEnded] or is cancelled when Respond returns.
+// returns [ErrEnded] or is cancelled when Respond returns. Only an application that ends its goroutine, with runtime.Goexit as
+// t.FailNow does, keeps Respond from returning: the response is ended and the body closed as for an error, and the deferred calls
+// of the server run.
 //
 // A response whose application failed before anything was sent is the page "500 Internal Server Error", without
 // detail. Everything that went wrong is written to env.Errors, a line each and a stack for a panic, and returned,

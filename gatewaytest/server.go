@@ -1,11 +1,3 @@
-// Package gatewaytest is for tests of what stands on either side of the contract, as net/http/httptest is for net/http
-// and testing/slogtest for log/slog:
-//
-//   - an application's own tests build a request with [NewEnviron] and look at the response that [Record] returns;
-//   - [TestApplication] runs an application through every failure that a server can have, at every step;
-//   - [TestServer] proves that a server keeps the rules, over a real connection.
-//
-// A failure quotes the rule that was broken, by number and in words, and says which side broke it.
 package gatewaytest
 
 import (

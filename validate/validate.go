@@ -63,7 +63,7 @@ type Linter struct {
 	// closed on one of the runtime's. It may be called concurrently. It must not call what the finding is about.
 	//
 	// nil writes a line "validate: " + Finding.String() to the request's Errors, or, for what is found after the response is over,
-	// to those of the next request.
+	// to those of the next request. A process without a next one, as under CGI, loses these; a Report does not.
 	Report func(Finding)
 }
 
