@@ -13,38 +13,45 @@ import (
 	"example.com/gateway/internal/sized"
 )
 
-// A body is the application's body as the server gets it. The request has no reference to it, so that it is collected when
-// the server has none.
-type body struct {
-	gateway.Body
-	r       *request
-	cleanup *runtime.Cleanup // nil if it is not watched
-	size    sized.Size       // what it said of itself
-	limited bool             // it was told of the Content-Length
+// A body is the application's body as the server gets it.
+type body request
+
+// A watched body is one that may never be closed. The request has no reference to it, so that it is collected when the server has
+// none.
+type watched struct {
+	*body
+	cleanup runtime.Cleanup
+}
+
+// Close implements gateway.Body.
+func (w *watched) Close() error {
+	w.cleanup.Stop()
+	return w.body.Close()
 }
 
 var (
 	_ gateway.Body  = (*body)(nil)
 	_ sized.Body    = (*body)(nil)
 	_ sized.Limited = (*body)(nil)
+	_ gateway.Body  = (*watched)(nil)
 )
 
 // Size implements sized.Body: the Content-Length that is computed from it must not be lost.
 func (b *body) Size() sized.Size {
-	b.size = sized.Of(b.Body)
+	b.size = sized.Of(b.result)
 	return b.size
 }
 
 // Limit implements sized.Limited.
 func (b *body) Limit(n sized.Limit) {
 	b.size.Bytes, b.limited = -1, true // it may now be less
-	sized.SetLimit(b.Body, n)
+	sized.SetLimit(b.result, n)
 }
 
 // Blocks implements gateway.Body.
 func (b *body) Blocks() iter.Seq2[[]byte, error] {
-	r := b.r
-	seq := b.Body.Blocks()
+	r := (*request)(b)
+	seq := r.result.Blocks()
 	r.mu.Lock()
 	again, closed := r.blocked, r.closed
 	r.blocked, r.seq = true, seq
@@ -56,7 +63,7 @@ func (b *body) Blocks() iter.Seq2[[]byte, error] {
 		r.find(outside, "R26", "Blocks was called a second time, and a body is for one iteration")
 	}
 	if seq == nil {
-		r.findAt(inside, "R15", "Blocks returned nil", placeOf(b.Body))
+		r.findAt(inside, "R15", "Blocks returned nil", placeOf(r.result))
 		return nil
 	}
 	return b.each
@@ -64,14 +71,11 @@ func (b *body) Blocks() iter.Seq2[[]byte, error] {
 
 // each is the iteration.
 func (b *body) each(yield func([]byte, error) bool) {
-	r := b.r
+	r := (*request)(b)
 	r.mu.Lock()
 	again, closed := r.ranged, r.closed
 	r.ranging, r.ranged, r.next = true, true, yield
 	seq := r.seq
-	if !b.limited { // a server that knows nothing of it has to cut
-		_, r.tooLong = b.Body.(sized.Limited)
-	}
 	r.mu.Unlock()
 	switch {
 	case closed:
@@ -88,11 +92,13 @@ func (b *body) each(yield func([]byte, error) bool) {
 	defer func() {
 		r.mu.Lock()
 		r.ranging = false
+		if !ended {
+			r.mu.Unlock()
+			return
+		}
 		s, cut := r.seen, r.stopped || r.failed
 		r.mu.Unlock()
-		if ended {
-			r.checkEnd(&s, b.size, cut)
-		}
+		r.checkEnd(&s, r.size, cut)
 	}()
 	seq(r.yield)
 	ended = true
@@ -111,7 +117,7 @@ func (r *request) yield(block []byte, err error) bool {
 	}
 	first := r.seen.blocks == 1
 	wrong := err == nil && !stopped && ranging && r.seen.add(block, r.head)
-	if len(block) > 0 && err == nil && r.seen.stated && r.seen.err == nil {
+	if len(block) > 0 && err == nil && r.seen.stated != nil && r.seen.err == nil {
 		r.seen.sent = true
 	}
 	r.mu.Unlock()
@@ -227,7 +233,8 @@ func (r *request) checkEnd(s *response, size sized.Size, cut bool) {
 	if !s.started {
 		bad("R23", "the body ended, and start was not called")
 	}
-	if h := s.head; s.stated && !r.head && !h.bodiless() && h.length > s.bytes && s.err == nil {
+	if s.stated != nil && s.stated.head.length > s.bytes && !r.head && !s.stated.head.bodiless() && s.err == nil {
+		h := s.stated.head
 		bad("R87", "Content-Length is "+strconv.FormatInt(h.length, 10)+", and there were "+strconv.FormatInt(s.bytes, 10)+" bytes")
 	}
 	if size.Blocks >= 0 && size.Blocks != s.blocks || size.Bytes >= 0 && size.Bytes != s.bytes {
@@ -238,24 +245,21 @@ func (r *request) checkEnd(s *response, size sized.Size, cut bool) {
 
 // Close implements gateway.Body.
 func (b *body) Close() error {
-	r := b.r
-	if b.cleanup != nil {
-		b.cleanup.Stop()
-	}
+	r := (*request)(b)
 	r.mu.Lock()
-	again, ranging, lists := r.closed, r.ranging, r.seen.lists
+	again, ranging, given, stated := r.closed, r.ranging, r.seen.given, r.seen.stated
 	r.closed = true
 	r.mu.Unlock()
 	switch {
 	case again:
 		r.find(outside, "R21", "Close was called a second time")
-		return b.Body.Close()
+		return r.result.Close()
 	case ranging:
 		r.find(outside, "R21", "Close was called during the iteration")
 	}
 	defer r.end()
-	err := b.Body.Close()
-	if n := len(lists) / 2; !slices.Equal(lists[:n], lists[n:]) {
+	err := r.result.Close()
+	if stated != nil && !slices.Equal(given, stated.headers) {
 		r.find(outside, "R67", "the list that start was given was changed later")
 	}
 	return err
@@ -273,7 +277,7 @@ func (r *request) mayLeak() bool {
 	if r.lint.inner { // the outer half looks after it
 		return false
 	}
-	if reflect.ValueOf(r.start).Pointer() != respondPCs().start {
+	if reflect.ValueOf(r.start).Pointer() != r.lint.respond {
 		return true
 	}
 	var caller [1]uintptr
@@ -302,12 +306,12 @@ func (nowhere) WriteHead(string, gateway.Headers) error { return gateway.ErrDisc
 func (nowhere) Write([]byte) (int, error)               { return 0, gateway.ErrDisconnected }
 
 // watch sees to it that a body which is never closed is found, when the garbage collector finds it.
-func watch(b *body) *body {
-	k := &leak{lint: b.r.lint}
+func watch(r *request) *watched {
+	k := &leak{lint: r.lint}
 	runtime.Callers(3, k.pcs[:])
-	cleanup := runtime.AddCleanup(b, (*leak).found, k)
-	b.cleanup = &cleanup
-	return b
+	w := &watched{body: (*body)(r)}
+	w.cleanup = runtime.AddCleanup(w, (*leak).found, k)
+	return w
 }
 
 func (k *leak) found() {

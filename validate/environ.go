@@ -43,8 +43,7 @@ func (r *request) checkEnviron() {
 	}
 }
 
-// variables are those that have a form, and the rule for it. check returns what is wrong with a value. The first perRequest of
-// them are the client's request; the others a server gets right or wrong in all.
+// variables are those that have a form, and the rule for it. check returns what is wrong with a value.
 var variables = []struct {
 	name, rule string
 	check      func(value string, vars map[string]string) (seen string)
@@ -67,8 +66,6 @@ var variables = []struct {
 	{"HTTP_CONTENT_LENGTH", "D6", func(value string, _ map[string]string) string { return unless(value == "", value) }},
 }
 
-const perRequest = 5
-
 func unless(ok bool, value string) (seen string) {
 	switch {
 	case ok:
@@ -79,12 +76,10 @@ func unless(ok bool, value string) (seen string) {
 	return " is " + quote(value)
 }
 
-// readVars takes what the lint needs of Vars, and reports whether the first of the variables are as they are in most requests.
+// readVars takes what the lint needs of Vars, and reports whether that is as it is in most requests.
 func (r *request) readVars() (usual bool) {
-	vars := r.env.Vars
-	method, script, path, length := vars["REQUEST_METHOD"], vars["SCRIPT_NAME"], vars["PATH_INFO"], vars["CONTENT_LENGTH"]
+	method, length := r.env.Vars["REQUEST_METHOD"], r.env.Vars["CONTENT_LENGTH"]
 	r.head = method == "HEAD"
-	usual = (method == "GET" || isToken(method)) && (script == "" || script[0] == '/' && script != "/") && (path == "" || path[0] == '/')
 	r.input.length = -1
 	if length != "" {
 		n, ok := parseLength(length)
@@ -93,14 +88,14 @@ func (r *request) readVars() (usual bool) {
 		}
 		r.input.length = n
 	}
-	return usual
+	return method == "GET" || isToken(method)
 }
 
-// soundVars is what checkEnviron has to say of the other variables, for less.
+// soundVars is what checkEnviron has to say of Vars, for less.
 func (r *request) soundVars() bool {
 	vars := r.env.Vars
-	for i := range variables[perRequest:] {
-		if v := &variables[perRequest+i]; v.check(vars[v.name], vars) != "" {
+	for i := range variables {
+		if v := &variables[i]; v.check(vars[v.name], vars) != "" {
 			return false
 		}
 	}

@@ -28,16 +28,18 @@ type good struct {
 const maxGood = 8
 
 // knownHead is checkHead, but for a head that is the last good one.
-func (r *request) knownHead(status string, headers gateway.Headers) (h head, refusable string) {
+func (r *request) knownHead(status string, headers gateway.Headers) (g *good, refusable string) {
 	l := r.lint
 	if g := l.good.Load(); g != nil && g.status == status && slices.Equal(g.headers, headers) {
-		return g.head, ""
+		return g, ""
 	}
 	h, refusable, found := r.checkHead(status, headers)
+	g = &good{status, slices.Clone(headers), h}
 	if !found && r.thorough && len(headers) <= maxGood {
-		l.good.Store(&good{strings.Clone(status), slices.Clone(headers), h})
+		g.status = strings.Clone(status)
+		l.good.Store(g)
 	}
-	return h, refusable
+	return g, refusable
 }
 
 // checkHead checks a status and headers. refusable is the rule by which a server refuses them; "" if there is none.

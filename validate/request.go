@@ -38,7 +38,8 @@ type request struct {
 	alone    bool  // the server says that it is not Multithread
 	thorough bool  // what costs much is done: a fault of a server or middleware is one of many requests
 
-	phase atomic.Uint32 // a phase
+	phase   atomic.Uint32 // a phase
+	refused atomic.Bool   // start has returned an error
 
 	mu      sync.Mutex
 	found   *[]fault // what was reported
@@ -47,16 +48,17 @@ type request struct {
 	stopped bool // yield has returned false
 	failed  bool // the body has yielded an error
 	blocked bool // Blocks was called
-	tooLong bool // it was not, and may lawfully have more (R137)
+	limited bool // it was told of the Content-Length
 	ranging bool // the body is being ranged
 	ranged  bool // and was, or is
 	closed  bool // Close was called
 	seq     iter.Seq2[[]byte, error]
 	next    func([]byte, error) bool // the server's yield
-	first   writer                   // of the first start
-	body    body                     // if it need not be watched
-	scratch [2][2]string             // the lists of a first start, if they fit
-	block   [32]byte                 // the server's copy of the first block, if it fits
+	w       io.Writer                // of the first start
+	result  gateway.Body             // the application's
+	size    sized.Size               // what it said of itself
+	scratch [1][2]string             // the list of a first start, if it fits
+	block   [16]byte                 // the server's copy of the first block, if it fits
 }
 
 // A fault is what is reported once a request.
@@ -68,15 +70,14 @@ type fault struct {
 // A response is what the application has made of its response so far.
 type response struct {
 	started  bool  // start was called, whatever came of it
-	stated   bool  // and succeeded: head is known
-	head     head  // as stated
+	stated   *good // and succeeded with this head
 	sent     bool  // the head has left
 	wrote    bool  // the writer was used
 	hadCause bool  // the last start that failed had a cause
 	err      error // of that, until it is handed on
 	bytes    int64
 	blocks   int
-	lists    gateway.Headers // the list that the server got, and behind it the same once more
+	given    gateway.Headers // the list that the server got: that of stated
 }
 
 // Call implements gateway.Application.
@@ -89,10 +90,9 @@ func (l *lint) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.
 	}
 	r := new(request) // field by field: a literal of this size is built twice
 	r.lint, r.env, r.in, r.errors, r.start = l, *env, env.Input, env.Errors, start
-	r.seen.head.length = -1
 	r.alone = !env.Multithread // the application may change its own
 	n := l.requests.Add(1)
-	r.thorough = l.inner || n <= 100 || n%64 == 0
+	r.thorough = l.inner || n <= 100 || n%256 == 0
 	r.join()
 	for _, f := range l.late.take() {
 		r.log(f)
@@ -103,11 +103,11 @@ func (l *lint) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.
 	if result == nil {
 		return nil, err
 	}
+	r.result, r.size = result, sized.Unknown
 	if r.mayLeak() {
-		return watch(&body{r: r, Body: result, size: sized.Unknown}), err
+		return watch(r), err
 	}
-	r.body.r, r.body.Body, r.body.size = r, result, sized.Unknown
-	return &r.body, err
+	return (*body)(r), err
 }
 
 // refuse reports why a call comes to nothing, and returns it: the server has that in its log.
@@ -134,18 +134,21 @@ func (r *request) call() (body gateway.Body, err error) {
 	hasReturned = true
 
 	r.phase.Store(uint32(returned))
-	r.mu.Lock()
-	swallowed := err == nil && r.seen.err != nil
-	wrote := r.seen.wrote
-	r.mu.Unlock()
-	if swallowed {
-		r.swallowed(placeOf(r.lint.app))
+	if err == nil && r.refused.Load() {
+		r.mu.Lock()
+		swallowed := r.seen.err != nil
+		r.mu.Unlock()
+		if swallowed {
+			r.swallowed(placeOf(r.lint.app))
+		}
 	}
 	if body == nil && err == nil {
 		rule := "R15"
-		if wrote {
+		r.mu.Lock()
+		if r.seen.wrote {
 			rule = "R100"
 		}
+		r.mu.Unlock()
 		r.findAt(inside, rule, "Call returned neither a Body nor an error", placeOf(r.lint.app))
 	}
 	r.flow.callReturned(r, body, err)
@@ -188,21 +191,20 @@ func (r *request) startResponse(status string, headers gateway.Headers, cause er
 	case again && cause == nil:
 		r.find(inside, "R82", "start was called a second time, without a cause")
 	}
-	var stated head
+	var stated *good
 	refusable := ""
-	if !isOver && !(again && cause == nil) {
+	if isOver || again && cause == nil {
+		stated = &good{headers: slices.Clone(headers)}
+	} else {
 		stated, refusable = r.knownHead(status, headers)
 	}
 
 	// The server gets a list of its own, so that who has changed it is known.
-	n := len(headers)
-	var given, lists gateway.Headers
-	if headers != nil {
-		if lists = r.scratch[:0]; again || 2*n > len(r.scratch) {
-			lists = make(gateway.Headers, 0, 2*n)
-		}
-		lists = append(append(lists, headers...), headers...)
-		given = lists[:n:n]
+	var given gateway.Headers
+	if n := len(headers); again || n > len(r.scratch) {
+		given = slices.Clone(headers)
+	} else if headers != nil {
+		given = append(r.scratch[:0:n], headers...)
 	}
 	var w io.Writer
 	var err error
@@ -213,9 +215,9 @@ func (r *request) startResponse(status string, headers gateway.Headers, cause er
 		w, err = r.start(status, given, cause)
 		done(cause, err)
 	}
-	if !slices.Equal(given, lists[n:]) {
+	if !slices.Equal(given, stated.headers) {
 		r.find(outside, "R67", "start has changed the list that it was given")
-		lists = nil
+		given, stated = nil, &good{head: stated.head}
 	}
 	if w == nil {
 		r.find(outside, "R14", "start returned a nil writer")
@@ -238,18 +240,19 @@ func (r *request) startResponse(status string, headers gateway.Headers, cause er
 	switch {
 	case err != nil:
 		s.err, s.hadCause = err, cause != nil
+		r.refused.Store(true)
 	case !again || cause != nil:
-		s.stated, s.head, s.lists = true, stated, lists
+		s.stated, s.given = stated, given
 		s.err = nil // R79: what the first call did wrong went with its response
 	}
 	if w == nil {
 		return nil, err
 	}
 	if !again {
-		r.first = writer{r, w}
-		return &r.first, err
+		r.w = w
+		return (*writer)(r), err
 	}
-	return &writer{r, w}, err
+	return &laterWriter{r, w}, err
 }
 
 // holds reports that err wraps cause, as far as can be told of a cause that does not compare.
@@ -273,15 +276,22 @@ func (r *request) swallowed(place string) {
 	r.findAt(inside, rule, "start returned "+textOf(err)+", and the application went on as if it had not", place)
 }
 
-// A writer is the writer that the application gets.
-type writer struct {
+// A writer is the writer that the application gets from its first start, a laterWriter that from another.
+type writer request
+
+// Write implements io.Writer.
+func (w *writer) Write(p []byte) (int, error) { return (*request)(w).write(w.w, p) }
+
+type laterWriter struct {
 	r *request
 	w io.Writer
 }
 
 // Write implements io.Writer.
-func (w *writer) Write(p []byte) (int, error) {
-	r := w.r
+func (w *laterWriter) Write(p []byte) (int, error) { return w.r.write(w.w, p) }
+
+// write writes to the server's writer.
+func (r *request) write(w io.Writer, p []byte) (int, error) {
 	inTime := r.phase.Load() == uint32(calling)
 	if !inTime {
 		r.find(inside, "R102", "the writer was used after Call had returned")
@@ -298,7 +308,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		defer r.flow.write(r)()
 	}
 	given := append(make([]byte, 0, len(p)), p...)
-	n, err := w.w.Write(given)
+	n, err := w.Write(given)
 	if string(given) != string(p) {
 		r.find(outside, "D8", "the writer has changed what it was given")
 	}
@@ -320,15 +330,21 @@ func (w *writer) Write(p []byte) (int, error) {
 // add counts a block, or what was written, and reports whether something is wrong with it.
 func (s *response) add(p []byte, isHead bool) bool {
 	s.bytes += int64(len(p))
-	return s.stated && s.err == nil && len(p) > 0 && !isHead && (s.head.bodiless() || !s.head.hasType || s.head.length >= 0 && s.bytes > s.head.length)
+	if s.stated == nil || s.err != nil || len(p) == 0 || isHead {
+		return false
+	}
+	h := &s.stated.head
+	return h.bodiless() || !h.hasType || h.length >= 0 && s.bytes > h.length
 }
 
 // checkContent says what is wrong with a block. tooLong is the rule for one that passes the length.
 func (r *request) checkContent(tooLong string) {
 	r.mu.Lock()
-	s, lawful := r.seen, r.tooLong
+	s := r.seen
+	_, lawful := r.result.(sized.Limited) // R137: a server that knows nothing of the limit has to cut
+	lawful = lawful && !r.limited
 	r.mu.Unlock()
-	h := s.head
+	h := s.stated.head
 	if h.bodiless() {
 		r.find(inside, "D1", "a body with a status of "+strconv.Itoa(int(h.code)))
 		return

@@ -24,8 +24,8 @@
 // What it does not say: anything of a body in answer to HEAD, which an application may yield (D1), middleware may measure and the
 // server drops (C37), as gatewaytest.TestServer checks; what is a matter of taste, such as unusual methods; and what only the wire
 // can show. Calls that overlap within one request are refused and reported by gateway.Respond itself, and since Respond closes every
-// body, those that it got itself are not watched. What costs much is done in the first hundred requests and in one of 64 after, since
-// who has it wrong has it wrong in many: to look for the variables that a server must set or leave out (R32, R33, D6), through
+// body, those that it got itself are not watched. What costs much is done in the first hundred requests and in one of 256 after, since
+// who has it wrong has it wrong in many: to look at the variables (R29, R30, R32, R33, D6), but for the method and the length, through
 // all HTTP_ variables for line breaks (C28), and at the stack for middleware that hands start on as it is and may lose the body (R21).
 package validate
 
@@ -69,7 +69,7 @@ type Linter struct {
 
 // Application is the function [Application] with the linter's Report.
 func (l Linter) Application(app gateway.Application) gateway.Application {
-	made := &lint{app: app, report: l.Report, sides: [2]Side{SideServer, SideApplication}}
+	made := &lint{app: app, report: l.Report, sides: [2]Side{SideServer, SideApplication}, respond: respondPCs().start}
 	if isNil(app) {
 		made.missing, made.place = "the application is nil", caller(inside)
 	}
@@ -84,7 +84,7 @@ func (l Linter) Middleware(mw gateway.Middleware) gateway.Middleware {
 	}
 	return func(app gateway.Application) gateway.Application {
 		key := new(flowKey)
-		outer := &lint{report: l.Report, sides: [2]Side{SideServer, SideMiddleware}, flow: key}
+		outer := &lint{report: l.Report, sides: [2]Side{SideServer, SideMiddleware}, flow: key, respond: respondPCs().start}
 		if mw == nil {
 			outer.missing, outer.place = "the middleware is nil", place
 			return outer
@@ -160,6 +160,7 @@ type lint struct {
 	running atomic.Int32  // code of the application that runs, of requests that are not Multithread
 	late    late
 
+	respond  uintptr // the start of gateway.Respond
 	requests atomic.Int64
 	good     atomic.Pointer[good]
 }
