@@ -11,13 +11,74 @@ import (
 )
 
 // chunked returns a request whose body comes in chunks.
-func (x *exchange) chunked(path string, chunks ...string) string {
+func (x *exchange) chunked(path string, list ...string) string {
+	return x.head("POST", path, "Transfer-Encoding: chunked", "Connection: close") + chunks(list...)
+}
+
+// chunks is a body in chunks. It ends with one of no bytes.
+func chunks(list ...string) string {
 	var b strings.Builder
-	b.WriteString(x.head("POST", path, "Transfer-Encoding: chunked", "Connection: close"))
-	for _, c := range chunks {
+	for _, c := range list {
 		fmt.Fprintf(&b, "%x\r\n%s\r\n", len(c), c)
 	}
 	return b.String()
+}
+
+// lengthy returns a request with a body, after which the connection is kept.
+func (x *exchange) lengthy(path, body string) string {
+	return x.head("POST", path, fmt.Sprintf("Content-Length: %d", len(body))) + body
+}
+
+// leavesUnread is a case for a body that looks like requests and that the application leaves unread, in whole or in part, on
+// a connection that goes on. A server may as well end the connection, or refuse the request, but what it left must not be
+// taken for what the client asks next: that is how a request is smuggled past a proxy that shares its connections.
+func leavesUnread(name string, first func(x *exchange, evil string) string) serverCase {
+	return serverCase{
+		rule: "C33", name: name,
+		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			path := env.Vars["PATH_INFO"]
+			switch path {
+			case "/first", "/next":
+			default:
+				x.errorf("the application was called for %s, which is of a body", abridged([]byte(env.Vars["REQUEST_METHOD"]+" "+path)))
+			}
+			switch env.Vars["QUERY_STRING"] {
+			case "part":
+				_, _ = io.ReadFull(env.Input, make([]byte, 3))
+			case "fail":
+				return nil, errSecret
+			}
+			return text(path)(x, env, start)
+		},
+		run: func(x *exchange) {
+			evil := x.head("GET", "/evil")
+			for query, code := range map[string]int{"none": 200, "part": 200, "fail": 500} {
+				c := x.dial()
+				request := first(x, evil)
+				sent := c.send(strings.Replace(request, "/first", "/first?"+query, 1))
+				r := c.replyKept("POST")
+				if r.code != code && (r.code < 400 || r.code == 500) || r.broken != nil {
+					x.errorf("the first answer is %q, error %v; want %d", r.status, r.broken, code)
+				}
+				if c.close {
+					x.remark("the connection ends with the answer")
+					c.leave()
+					<-sent
+					continue
+				}
+				<-sent
+				next := c.send(x.head("GET", "/next", "Connection: close"))
+				r = c.replyKept("GET")
+				c.leave()
+				<-next
+				if r.code != 0 { // or the connection has ended
+					x.want(r, 200, "/next")
+				} else {
+					x.remark("the connection ends after the answer")
+				}
+			}
+		},
+	}
 }
 
 // wantUpload sends a body and checks that the application gets it.
@@ -172,6 +233,13 @@ var inputCases = []serverCase{
 		app: func(*exchange, *gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errSecret },
 		run: func(x *exchange) { x.wantErrorPage(x.send("POST", "/", megabyte[:300<<10])) },
 	},
+	leavesUnread("what-is-unread-of-a-body-is-no-request", func(x *exchange, evil string) string { return x.lengthy("/first", evil) }),
+	leavesUnread("what-is-unread-of-a-large-body-is-no-request", func(x *exchange, evil string) string {
+		return x.lengthy("/first", strings.Repeat(evil, (1<<20)/len(evil)))
+	}),
+	leavesUnread("what-is-unread-of-a-body-in-chunks-is-no-request", func(x *exchange, evil string) string {
+		return x.head("POST", "/first", "Transfer-Encoding: chunked") + chunks(evil, evil, "")
+	}),
 	{
 		rule: "D5", name: "a-body-that-was-cut-short-does-not-end-cleanly",
 		run: func(x *exchange) {

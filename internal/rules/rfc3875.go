@@ -41,7 +41,7 @@ var rfc3875 = []Rule{
 	// Request body, methods, command line.
 	{ID: "C31", Sides: "HP", Text: "The host makes CONTENT_LENGTH bytes available; if there are fewer, Input ends with io.ErrUnexpectedEOF."},
 	{ID: "C32", Sides: "P", Text: "The program never reads more than CONTENT_LENGTH bytes of stdin."},
-	{ID: "C33", Sides: "P", Text: "An application need not read the body; cgi drops the rest after the response, up to a bound."},
+	{ID: "C33", Sides: "P", Text: "An application need not read the body; what it leaves is dropped after the response, up to a bound, and is never the next request."},
 	{ID: "C34", Sides: "HP", Text: "The host removes transfer codings; without a CONTENT_LENGTH a chunked body is read to the end of stdin."},
 	{ID: "C35", Sides: "P", Text: "An application should refuse a method that it does not support with 405 or 501.",
 		Why: "The methods are the application's."},

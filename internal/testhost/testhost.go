@@ -41,6 +41,7 @@ func Start(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, path
 		if !serve(w, r, path) {
 			panic(http.ErrAbortHandler) // the client must see that there is something missing
 		}
+		drain(w, r)
 	}))
 	server.Start()
 	t.Cleanup(func() {
@@ -48,6 +49,16 @@ func Start(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, path
 		server.Close()
 	})
 	return server.URL + MountURL
+}
+
+// drain reads what is left of the body. In full duplex net/http may take it for the next request, or panic with it.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(5*time.Second)) != nil {
+		return
+	}
+	if _, err := io.Copy(io.Discard, r.Body); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // Backend runs a server until the end of the test, and returns the address of its listener.
