@@ -255,6 +255,20 @@ var environCases = []serverCase{
 		run: func(x *exchange) { x.wantVar(x.ask("GET", "/", ""), "SERVER_PORT", x.base.Port()) },
 	},
 	{
+		// RFC 3875, 4.1.15: "the TCP/IP port number on which this request is received". An Apache takes it from the Host header
+		// unless UseCanonicalName and UseCanonicalPhysicalPort are on: without them it is an exception of that host.
+		rule: "C24", name: "the-port-is-not-the-clients-word",
+		run: func(x *exchange) {
+			port := x.ask("GET", "/", "").Vars["SERVER_PORT"]
+			for _, host := range []string{x.base.Hostname() + ":4711", x.base.Hostname(), "other.example:4712"} {
+				request := strings.Replace(x.request("GET", "/", ""), "Host: "+x.base.Host, "Host: "+host, 1)
+				if l := x.askOrRefuse("GET", request); l != nil { // it may serve no such host
+					x.wantVar(l, "SERVER_PORT", port)
+				}
+			}
+		},
+	},
+	{
 		rule: "C26", name: "the-software-has-a-name",
 		run: func(x *exchange) {
 			if v := x.ask("GET", "/", "").Vars["SERVER_SOFTWARE"]; v == "" {

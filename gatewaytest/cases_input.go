@@ -304,6 +304,32 @@ var inputCases = []serverCase{
 		},
 	},
 	{
+		// RFC 9112, 6.3: "Transfer-Encoding overrides the Content-Length", or both together are refused.
+		rule: "R118", name: "chunks-win-over-a-length-or-both-are-refused",
+		run: func(x *exchange) {
+			for _, header := range [][]string{{"Content-Length: 4", "Transfer-Encoding: chunked"}, {"Transfer-Encoding: chunked", "Content-Length: 4"},
+				{"Content-Length: 400", "Transfer-Encoding: chunked"}} {
+				l := x.askOrRefuse("POST", x.head("POST", "/", append(header, "Connection: close")...)+chunks("12345678", ""))
+				if l == nil {
+					continue
+				}
+				x.wantBody(l, "12345678", nil)
+				if v := l.Vars["CONTENT_LENGTH"]; v != "" && v != "-1" && v != "8" {
+					x.errorf("CONTENT_LENGTH is %q", v)
+				}
+			}
+		},
+	},
+	{
+		// RFC 9112, 6.1 and 6.3: nobody knows where such a body ends, or what it says.
+		rule: "C34", name: "a-transfer-coding-that-nobody-knows-reaches-no-application",
+		run: func(x *exchange) {
+			for _, coding := range []string{"x-unknown", "x-unknown, chunked", "chunked, x-unknown", "xchunked", "chunked-x"} {
+				x.mustRefuse("POST", x.head("POST", "/", "Transfer-Encoding: "+coding, "Connection: close")+chunks("12345", ""))
+			}
+		},
+	},
+	{
 		rule: "R118", name: "an-empty-body-in-chunks-is-empty-or-refused",
 		run: func(x *exchange) {
 			if l := x.askOrRefuse("POST", x.chunked("/", "")); l != nil {

@@ -163,6 +163,43 @@ var methodCases = []serverCase{
 		},
 	},
 	{
+		rule: "C21", name: "a-method-keeps-its-case-or-is-refused",
+		run: func(x *exchange) {
+			for _, method := range []string{"get", "Get", "pOST"} {
+				if l := x.askOrRefuse("GET", x.request(method, "/", "")); l != nil {
+					x.wantVar(l, "REQUEST_METHOD", method)
+				}
+			}
+		},
+	},
+	{
+		rule: "R4", name: "a-request-right-behind-another-is-not-lost",
+		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			if _, err := io.ReadAll(env.Input); err != nil {
+				return nil, err
+			}
+			return text(env.Vars["PATH_INFO"])(x, env, start)
+		},
+		run: func(x *exchange) {
+			for _, first := range []string{x.head("GET", "/1"), x.lengthy("/1", "a body")} {
+				c := x.dial()
+				c.send(first + x.head("GET", "/2")) // in one packet
+				x.want(c.replyKept("GET"), 200, "/1")
+				if c.close {
+					x.remark("connections are not kept")
+					return
+				}
+				c.send(x.head("GET", "/3", "Connection: close")) // which is what comes next if the other is lost
+				r := c.replyKept("GET")
+				if r.code == 0 {
+					x.remark("connections are not kept")
+					return
+				}
+				x.want(r, 200, "/2")
+			}
+		},
+	},
+	{
 		rule: "R116", name: "a-kept-connection-serves-one-request-after-another",
 		run: func(x *exchange) {
 			c := x.dial()

@@ -79,6 +79,44 @@ var requestHeaderCases = []serverCase{
 			}
 		},
 	},
+	{
+		// RFC 9110, 5.5: such a message is rejected, or the character is replaced by a space.
+		rule: "C28", name: "a-control-character-in-a-value-is-replaced-or-refused",
+		run: func(x *exchange) {
+			for _, value := range []string{"a\rb", "a\rX-Evil: 1", "a\x00b", "\x00"} {
+				l := x.askOrRefuse("GET", x.request("GET", "/", "", "X-Control: "+value, "X-Next: n"))
+				if l == nil {
+					continue
+				}
+				if v := l.Vars["HTTP_X_CONTROL"]; strings.ContainsAny(v, "\x00\r\n") {
+					x.errorf("HTTP_X_CONTROL is %q", v)
+				}
+				x.wantVar(l, "HTTP_X_EVIL", "")
+				x.wantVar(l, "HTTP_X_NEXT", "n")
+			}
+		},
+	},
+	{
+		// RFC 9112, 5.1: what is before such a colon is no name, and was taken for one by some and not by others.
+		rule: "C27", name: "a-name-with-a-space-before-its-colon-is-no-name",
+		run: func(x *exchange) {
+			for _, line := range []string{"X-Auth : evil", "X-Auth\t: evil"} {
+				l := x.askOrRefuse("GET", x.request("GET", "/", "", line))
+				if l == nil {
+					continue
+				}
+				for name, value := range l.Vars {
+					if value == "evil" {
+						x.errorf("%q has become the variable %q", line, name)
+					}
+				}
+			}
+			l := x.askOrRefuse("POST", x.head("POST", "/", "Content-Length : 5", "Connection: close")+"12345")
+			if l != nil {
+				x.wantBody(l, "", nil)
+			}
+		},
+	},
 	{rule: "D6", name: "the-header-proxy-is-no-variable", run: wantVars([]string{"Proxy: http://evil.example"}, map[string]string{"HTTP_PROXY": ""})},
 	{rule: "D6", name: "the-header-proxy-is-no-variable-in-any-case", run: wantVars([]string{"pROXY: http://evil.example"}, map[string]string{"HTTP_PROXY": ""})},
 	{

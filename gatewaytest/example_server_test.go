@@ -59,7 +59,7 @@ func toyEnviron(conn net.Conn, req *http.Request) *gateway.Environ {
 	}
 	for name, values := range req.Header {
 		switch {
-		case name == "Proxy", name == "Content-Type", name == "Content-Length", strings.Contains(name, "_"):
+		case name == "Proxy", name == "Content-Type", name == "Content-Length", strings.ContainsAny(name, "_ "):
 		case name == "Cookie":
 			vars["HTTP_COOKIE"] = strings.Join(values, "; ")
 		default:

@@ -30,11 +30,11 @@ var rfc3875 = []Rule{
 	{ID: "C21", Sides: "HP", Text: "REQUEST_METHOD is passed on in its case, for \"get\" is another method than \"GET\"."},
 	{ID: "C22", Sides: "HP", Text: "SCRIPT_NAME is the decoded path that leads to the program, without anything of PATH_INFO; both are passed on as they are."},
 	{ID: "C23", Sides: "HP", Text: "SERVER_NAME is a host name, an IPv4 address or an IPv6 address in brackets, as the host says, and localhost if it does not."},
-	{ID: "C24", Sides: "HP", Text: "SERVER_PORT is the port in digits, also when it is the usual one, and the port of the scheme if the host says none."},
+	{ID: "C24", Sides: "HP", Text: "SERVER_PORT is the port that the request came in on, in digits, also when it is the usual one, and the port of the scheme if the host says none."},
 	{ID: "C25", Sides: "HP", Text: "SERVER_PROTOCOL may be INCLUDED, which passes and is answered like HTTP/1.0."},
 	{ID: "C26", Sides: "H", Text: "SERVER_SOFTWARE is the name of the host.", Why: "The host knows its name."},
 	{ID: "C27", Sides: "HP", Text: "A header's variable is HTTP_ and its name in upper case with \"_\" for \"-\", and Environ.Header finds it so."},
-	{ID: "C28", Sides: "HP", Text: "Repeated headers are one value, joined with \", \" and cookies with \"; \", and a value with a line break gets a 400."},
+	{ID: "C28", Sides: "HP", Text: "Repeated headers are one value, joined with \", \" and cookies with \"; \", and a value with a line break or a NUL gets a 400."},
 	{ID: "C29", Sides: "HP", Text: "Headers that are variables of their own have no HTTP_ twin: HTTP_CONTENT_TYPE and HTTP_CONTENT_LENGTH are dropped."},
 	{ID: "C30", Sides: "HP", Text: "On Unix the request is the process's environment, its body stdin, and the answer stdout."},
 
