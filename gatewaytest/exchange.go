@@ -61,6 +61,7 @@ func (x *exchange) application() gateway.Application {
 // run is the client's part.
 func (x *exchange) run() {
 	defer func() {
+		x.leave() // a case that has failed, too: a server of one thread would wait for its clients in the next
 		close(x.done)
 		x.mu.Lock()
 		x.over = true

@@ -29,6 +29,30 @@ func listen(t *testing.T, serve func(l net.Listener)) string {
 
 func TestToyServer(t *testing.T) { gatewaytest.TestServer(t, startToy) }
 
+// One process of a server that has many, with one connection at a time: what waits for another request there waits for ever.
+func TestAServerOfOneThreadAmongOthersPasses(t *testing.T) {
+	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
+		single := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			env.Multithread, env.Multiprocess = false, true
+			return app.Call(env, start)
+		})
+		return listen(t, func(l net.Listener) {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				over := make(chan struct{})
+				go func() { // which an application may end
+					defer close(over)
+					serveConn(conn.(*net.TCPConn), single)
+				}()
+				<-over
+			}
+		})
+	})
+}
+
 // A failure quotes a rule, so the rule must be there; and its line in the results must say what it is about.
 func TestEachCaseHasARuleAndANameInWords(t *testing.T) {
 	known := map[string]bool{}
