@@ -129,6 +129,14 @@ var bodyCases = []serverCase{
 	},
 	{rule: "R15", name: "a-body-of-one-block-arrives", app: text("one"), run: bodyIs("one")},
 	{
+		rule: "C40", name: "a-request-gets-an-answer", app: text("answered"),
+		run: func(x *exchange) {
+			c := x.dial()
+			c.send(x.head("GET", "/")) // and the connection stays open
+			x.want(c.replyKept("GET"), 200, "answered")
+		},
+	},
+	{
 		rule: "R15", name: "a-body-of-many-blocks-arrives",
 		app: streamed(func(x *exchange, yield func([]byte, error) bool) {
 			for i := range 2000 {

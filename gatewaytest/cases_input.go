@@ -124,6 +124,9 @@ var inputCases = []serverCase{
 			x.want(c.replyKept("GET"), 200, "seen")
 			l := x.lastLook(0)
 			x.wantBody(l, "", nil)
+			if l == nil {
+				return
+			}
 			if n, err := l.ContentLength(); n > 0 || err != nil {
 				x.errorf("ContentLength is %d, %v", n, err)
 			}

@@ -63,7 +63,7 @@ func echo(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gatew
 // isolationCases are about requests beside each other and after each other.
 var isolationCases = []serverCase{
 	{
-		rule: "R2", name: "fifty-requests-get-an-answer-each",
+		rule: "R4", name: "fifty-requests-get-an-answer-each",
 		app: flagsOr(echo),
 		run: func(x *exchange) {
 			x.concurrently(50, func(i int) {
@@ -138,7 +138,7 @@ var isolationCases = []serverCase{
 		},
 	},
 	{
-		rule: "R2", name: "what-a-goroutine-writes-late-reaches-no-other-response",
+		rule: "D5", name: "what-a-goroutine-writes-late-reaches-no-other-response",
 		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			if env.Vars["PATH_INFO"] == "/first" {
 				w, err := start("200 OK", plain, nil)
@@ -193,7 +193,7 @@ var isolationCases = []serverCase{
 		},
 	},
 	{
-		rule: "R2", name: "a-yield-that-is-kept-reaches-no-other-response",
+		rule: "D5", name: "a-yield-that-is-kept-reaches-no-other-response",
 		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			_, err := start("200 OK", plain, nil)
 			return x.stream(func(x *exchange, yield func([]byte, error) bool) {

@@ -144,15 +144,31 @@ type application func(x *exchange, env *gateway.Environ, start gateway.StartResp
 
 func (c serverCase) id() string { return c.rule + "/" + c.name }
 
-// serverCases returns the whole table, in the order of the rules' numbers.
+// elementary are the cases that come first: of a server that fails them, the others tell nothing but that, and at length.
+var elementary = []string{
+	"C40/a-request-gets-an-answer",
+	"R58/a-request-without-a-body-has-an-empty-one",
+	"R55/the-body-ends-where-it-should-on-an-open-connection",
+	"C32/what-follows-the-body-is-not-of-it",
+	"R15/a-body-of-one-block-arrives",
+	"R21/close-runs-once-after-a-response",
+}
+
+// serverCases returns the whole table, the elementary ones first and the others in the order of the rules' numbers.
 func serverCases() []serverCase {
 	cases := slices.Concat(environCases, pathCases, requestHeaderCases, inputCases, startCases, headerCases, bodyCases,
 		writeCases, lengthCases, methodCases, failureCases, closeCases, isolationCases, clientCases)
 	position := make(map[string]int, len(rules.All))
 	for i, r := range rules.All {
-		position[r.ID] = i
+		position[r.ID] = len(elementary) + i
 	}
-	slices.SortStableFunc(cases, func(a, b serverCase) int { return position[a.rule] - position[b.rule] })
+	place := func(c serverCase) int {
+		if i := slices.Index(elementary, c.id()); i >= 0 {
+			return i
+		}
+		return position[c.rule]
+	}
+	slices.SortStableFunc(cases, func(a, b serverCase) int { return place(a) - place(b) })
 	return cases
 }
 

@@ -157,7 +157,7 @@ func TestBadServer(t *testing.T) {
 // Issue: "Both packages are given wrong things on purpose [...]. Each ends in a clear failure, never a hang or a panic of the
 // test binary."
 func TestWrongThingsEndInAClearFailure(t *testing.T) {
-	const first = "R2/fifty-requests-get-an-answer-each"
+	const first = "C40/a-request-gets-an-answer"
 	for name, want := range map[string][]string{
 		"nil":                                         {"TestServer needs a start func"},
 		"a start that never returns":                  {first, "start did not return within", "3 cases hung; the cases after them were not run"},
@@ -167,7 +167,7 @@ func TestWrongThingsEndInAClearFailure(t *testing.T) {
 		"a start that fails":                          {first, "no port is free"},
 		"a start that skips":                          {"no case was run"},
 		"a start that panics":                         {first, "start panicked: no configuration"},
-		"a server that is not there":                  {first, "R2: ", "no connection: ", "The server is to blame."},
+		"a server that is not there":                  {first, "C40: ", "no connection: ", "The server is to blame."},
 		"a server that answers garbage":               {first, `no HTTP response but "\x00\xff garbage \r\n"`, "The server is to blame."},
 		"a server that answers without end":           {first, "no HTTP response but"},
 		"a server whose body does not end":            {first, "the server hangs: after 200ms the body has not ended; so far it is \"five!\""},

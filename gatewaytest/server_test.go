@@ -79,6 +79,11 @@ func TestEachCaseHasARuleAndANameInWords(t *testing.T) {
 	if len(seen) < 120 {
 		t.Errorf("there are %d cases, want 120 at least", len(seen))
 	}
+	for i, id := range gatewaytest.Elementary {
+		if c := gatewaytest.Cases()[i]; c[0]+"/"+c[1] != id {
+			t.Errorf("case %d is %s, want %s", i, c[0]+"/"+c[1], id)
+		}
+	}
 	for i := range 10 {
 		if id := "D" + strconv.Itoa(i+1); !covered[id] {
 			t.Errorf("no case is about %s", id)

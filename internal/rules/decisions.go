@@ -6,7 +6,7 @@ var decisions = []Rule{
 	{ID: "D2", Sides: "S", Text: "A start that was never called is ErrNotStarted and a 500; an error after the head was sent breaks the framing, never a clean end, and is reported."},
 	{ID: "D3", Sides: "SA", Text: "A Content-Length is plain digits and there once, or start returns ErrContentLength; more body is cut and reported, less breaks the response."},
 	{ID: "D4", Sides: "SA", Text: "Status, names and values are always checked, by an error of start and never by rewriting, and no Content-Type is ever added."},
-	{ID: "D5", Sides: "S", Text: "Input always ends by itself, with io.ErrUnexpectedEOF if it was cut short, and returns ErrEnded after the response."},
+	{ID: "D5", Sides: "S", Text: "Input always ends by itself, with io.ErrUnexpectedEOF if it was cut short; after the response it, start and the writer return ErrEnded, and yield takes no block."},
 	{ID: "D6", Sides: "S", Text: "Repeated request headers are joined with \", \" and cookies with \"; \", and HTTP_PROXY, HTTP_CONTENT_TYPE and HTTP_CONTENT_LENGTH never reach Vars."},
 	{ID: "D7", Sides: "S", Text: "REQUEST_URI, the target as the client sent it, is in Vars whenever the server can know it."},
 	{ID: "D8", Sides: "SA", Text: "A block is the body's: the server keeps none past its step and the body touches none before; a list of Headers that was handed over is not written to."},

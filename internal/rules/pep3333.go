@@ -23,7 +23,7 @@ var pep3333 = []Rule{
 	{ID: "R13", Sides: "S", Text: "start takes a status, a list of headers and a cause that is nil but for a second call.",
 		Why: "The type StartResponse says it."},
 	{ID: "R14", Sides: "S", Text: "start returns an io.Writer that is never nil; when start failed, the writer returns that error."},
-	{ID: "R15", Sides: "A", Text: "Call returns a Body of zero or more blocks, also after the writer was used; nil in place of both a Body and an error is a fault."},
+	{ID: "R15", Sides: "SA", Text: "Call returns a Body of zero or more blocks, also after the writer was used, and the server sends them all; nil in place of both a Body and an error is a fault."},
 
 	// Body iterable.
 	{ID: "R16", Sides: "S", Text: "The server sends a block, without holding it, before it asks the body for the next."},
@@ -34,7 +34,7 @@ var pep3333 = []Rule{
 		Why: "Behind a web server it is the host that speaks HTTP; Respond does neither."},
 	{ID: "R20", Sides: "SA", Text: "A body that knows its number of blocks or bytes beforehand tells the truth, and the server may rely on it."},
 	{ID: "R21", Sides: "S", Text: "The server calls Body.Close exactly once and last, on every path: a whole response, an error, a panic, a client that left, a body never ranged."},
-	{ID: "R22", Sides: "A", Text: "A body does not count on being ranged to its end: when yield returns false it stops, and Blocks may never be ranged at all."},
+	{ID: "R22", Sides: "SA", Text: "A body does not count on being ranged at all, or to its end: when yield returns false it stops, and the server stops one that does not."},
 	{ID: "R23", Sides: "A", Text: "An application calls start before its body yields the first non-empty block, or the response is ErrNotStarted."},
 	{ID: "R24", Sides: "A", Text: "An application may call start as late as inside the iteration of Blocks, until its first non-empty block."},
 	{ID: "R25", Sides: "S", Text: "The server ranges Blocks without assuming that start was called before Call returned."},

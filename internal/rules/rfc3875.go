@@ -40,7 +40,7 @@ var rfc3875 = []Rule{
 
 	// Request body, methods, command line.
 	{ID: "C31", Sides: "HP", Text: "The host makes CONTENT_LENGTH bytes available; if there are fewer, Input ends with io.ErrUnexpectedEOF."},
-	{ID: "C32", Sides: "P", Text: "The program never reads more than CONTENT_LENGTH bytes of stdin."},
+	{ID: "C32", Sides: "P", Text: "No more than CONTENT_LENGTH bytes are the body, whatever follows them; cgi reads no more of stdin."},
 	{ID: "C33", Sides: "P", Text: "An application need not read the body; what it leaves is dropped after the response, up to a bound, and is never the next request."},
 	{ID: "C34", Sides: "HP", Text: "The host removes transfer codings; without a CONTENT_LENGTH a chunked body is read to the end of stdin."},
 	{ID: "C35", Sides: "P", Text: "An application should refuse a method that it does not support with 405 or 501.",
@@ -52,7 +52,7 @@ var rfc3875 = []Rule{
 	{ID: "C39", Sides: "HP", Text: "Command line arguments are not looked at, since a host may put a query there."},
 
 	// Responses.
-	{ID: "C40", Sides: "P", Text: "The program answers every request, if need be with 400 or 500."},
+	{ID: "C40", Sides: "P", Text: "Every request gets an answer, if need be a 400 or 500."},
 	{ID: "C41", Sides: "P", Text: "A response is lines of headers, an empty line, and the body."},
 	{ID: "C42", Sides: "P", Text: "A document is Status, always, with the headers of the application, whose Content-Type is its own to set."},
 	{ID: "C43", Sides: "P", Text: "cgi asks for no local redirect: a Location never comes without a Status."},
