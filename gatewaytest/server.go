@@ -3,6 +3,7 @@ package gatewaytest
 import (
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -37,8 +38,9 @@ type Exception struct {
 // and must not hide from the client that a response broke off. start may be called many times, one after the other.
 //
 // A failure quotes the rule and says what was seen; the server is to blame. A case that takes longer than ten seconds for a
-// step fails as a hang, also if start does not return, and after three hangs the rest is not run. At the end the results
-// are logged, a line for each case.
+// step fails as a hang, also if start does not return, or if after the case what it gave to t.Cleanup does not within thirty;
+// that is then left behind. After three hangs the rest is not run. At the end the results are logged, a line for each
+// case: go test shows them of a run that passes with -v.
 func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) (baseURL string), exceptions ...Exception) {
 	t.Helper()
 	if start == nil {
@@ -54,7 +56,7 @@ func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) 
 			results.skip(c)
 			continue
 		}
-		t.Run(c.id(), func(t *testing.T) {
+		ended := runBounded(t, c.id(), func(t *testing.T) {
 			reason, excepted := results.reasons[c.id()]
 			x := newExchange(t, c, excepted)
 			ran := false
@@ -70,6 +72,10 @@ func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) 
 				t.Errorf("gatewaytest: the exception for %s is not needed: it passes. The reason given was: %s", c.id(), reason)
 			}
 		})
+		if !ended {
+			results.stuck(c)
+			t.Errorf("gatewaytest: %s: what start has given to t.Cleanup did not return within %v", c.id(), cleanupPatience())
+		}
 	}
 	for _, e := range exceptions {
 		if !results.known[e.Case] {
@@ -83,6 +89,39 @@ func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) 
 		t.Errorf("gatewaytest: %d cases hung; the cases after them were not run", results.hangs)
 	}
 	t.Log(results.String())
+}
+
+// cleanupPatience is how long t.Cleanup may take: longer than the grace that a server gives its requests.
+func cleanupPatience() time.Duration { return 3 * patience }
+
+// runBounded is t.Run, and reports false if the subtest's Cleanup does not return. It is then left behind on its goroutine, as
+// is the server that it should have stopped: package testing has no way to end it, and lets Run be called beside it.
+func runBounded(t *testing.T, name string, f func(t *testing.T)) bool {
+	t.Helper()
+	over, done, returned := make(chan struct{}), make(chan struct{}), false
+	go func() {
+		defer close(done)
+		t.Run(name, func(t *testing.T) {
+			defer close(over)
+			f(t)
+		})
+		returned = true
+	}()
+	select {
+	case <-done: // also if -run has left it out
+	case <-over:
+		timer := time.NewTimer(cleanupPatience())
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+			return false
+		}
+	}
+	if !returned { // the subtest has called FailNow of t
+		runtime.Goexit()
+	}
+	return true
 }
 
 // startServer calls start and does not wait for it for ever. It does so on a goroutine of its own, where start may call
@@ -177,6 +216,7 @@ type matrix struct {
 	reasons map[string]string // of exceptions
 	known   map[string]bool
 	rows    []string
+	ok      bool // the last row
 	passed  int
 	ran     int
 	skipped int // by start
@@ -200,6 +240,7 @@ func (m *matrix) add(x *exchange, ran bool, reason string) {
 	} else {
 		m.skipped++
 	}
+	m.ok = false
 	result := "ok"
 	switch {
 	case x.t.Failed():
@@ -209,6 +250,7 @@ func (m *matrix) add(x *exchange, ran bool, reason string) {
 	case reason != "":
 		result = "excepted: " + reason
 	default:
+		m.ok = true
 		m.passed++
 		if remark := x.remarks(); remark != "" {
 			result = "ok: " + remark
@@ -218,6 +260,16 @@ func (m *matrix) add(x *exchange, ran bool, reason string) {
 		m.hangs++
 	}
 	m.row(x.c, result)
+}
+
+// stuck says of the case that was added last that it does not come to its end.
+func (m *matrix) stuck(c serverCase) {
+	if m.ok {
+		m.passed--
+	}
+	m.hangs++
+	m.rows = m.rows[:len(m.rows)-1]
+	m.row(c, "FAILED: the Cleanup of start hangs")
 }
 
 func (m *matrix) skip(c serverCase) { m.row(c, "not run: too many cases before it hung") }

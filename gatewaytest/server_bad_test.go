@@ -104,6 +104,12 @@ var badServers = map[string]func(t *testing.T){
 			}))
 		})
 	},
+	"a start whose cleanup never returns": func(t *testing.T) {
+		gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
+			t.Cleanup(func() { select {} })
+			return startToy(t, app)
+		})
+	},
 	"an exception that is not needed": func(t *testing.T) {
 		gatewaytest.TestServer(t, startToy, gatewaytest.Exception{Case: "R89/one-block-gets-a-length", Reason: "an old excuse"})
 	},
@@ -118,6 +124,7 @@ var badServers = map[string]func(t *testing.T){
 // hanging are those whose first case uses up all the patience there is. The others are to answer within theirs on a busy machine, too.
 var hanging = map[string]bool{
 	"a start that never returns":            true,
+	"a start whose cleanup never returns":   true,
 	"a server whose body does not end":      true,
 	"a server that hangs":                   true,
 	"a server that never accepts":           true,
@@ -161,6 +168,7 @@ func TestWrongThingsEndInAClearFailure(t *testing.T) {
 	for name, want := range map[string][]string{
 		"nil":                                         {"TestServer needs a start func"},
 		"a start that never returns":                  {first, "start did not return within", "3 cases hung; the cases after them were not run"},
+		"a start whose cleanup never returns":         {first + ": what start has given to t.Cleanup did not return within 600ms", "3 cases hung"},
 		"a start that returns nothing":                {first, "start returned no URL"},
 		"a start that returns no URL":                 {first, `start returned "localhost:\x00 8000"`},
 		"a start that returns another scheme":         {first, `start returned "https://127.0.0.1:8000"`},
@@ -213,7 +221,7 @@ func TestWrongThingsEndInAClearFailure(t *testing.T) {
 			}
 		})
 	}
-	if len(badServers) != 20 {
-		t.Errorf("there are %d bad servers, and 20 are tested", len(badServers))
+	if len(badServers) != 21 {
+		t.Errorf("there are %d bad servers, and 21 are tested", len(badServers))
 	}
 }
