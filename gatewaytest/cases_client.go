@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"example.com/gateway"
 )
@@ -149,7 +150,18 @@ var clientCases = []serverCase{
 			ctx := env.Context()
 			context.AfterFunc(ctx, func() { x.note("context ended") })
 			_, err := start("200 OK", plain, nil)
-			return gateway.OnClose(x.stream(endless), func() error {
+			body := gateway.Stream(func(yield func([]byte, error) bool) {
+				if !inTurn(yield, megabyte[:1000]) || !x.await("client left") {
+					return
+				}
+				select { // which a server may notice by itself, and need not
+				case <-ctx.Done():
+					x.note("noticed")
+				case <-time.After(patience / 10):
+				}
+				endless(x, yield)
+			})
+			return gateway.OnClose(x.closing(body), func() error {
 				// Before the response is over: it is the client that has ended it.
 				x.await("context ended")
 				if cause := context.Cause(ctx); !errors.Is(cause, gateway.ErrDisconnected) {
@@ -166,8 +178,12 @@ var clientCases = []serverCase{
 				return
 			}
 			c.reset()
+			x.note("client left")
 			x.await("stopped")
 			x.await("checked")
+			if x.count("noticed") == 0 {
+				x.remark("that the client has left is noticed by a write")
+			}
 			x.wantClosed(1)
 		},
 	},
