@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"testing"
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
 )
 
 // serveToy is a whole web server. It has a wire format and a connection's life, one request each, and no rule of the
@@ -96,19 +98,21 @@ func (t *toyTransport) Write(block []byte) (int, error) {
 	return n, err
 }
 
-// A server is a Transport, an Environ and a call of gateway.Respond. That this one keeps the rules, TestServer has proved:
-//
-//	func TestToyServer(t *testing.T) {
-//		gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
-//			l, err := net.Listen("tcp", "127.0.0.1:0")
-//			if err != nil {
-//				t.Fatal(err)
-//			}
-//			t.Cleanup(func() { l.Close() })
-//			go serveToy(l, app)
-//			return "http://" + l.Addr().String()
-//		})
-//	}
+// testToyServer is TestToyServer(t), which must not have its full name in the file of an example: there go doc would show no
+// more than the example itself.
+func testToyServer(t *testing.T) {
+	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go serveToy(l, app)
+		return "http://" + l.Addr().String()
+	})
+}
+
+// A server is a Transport, an Environ and a call of gateway.Respond. That this one keeps the rules, testToyServer proves.
 func ExampleTestServer() {
 	hello := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)

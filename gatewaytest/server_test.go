@@ -27,7 +27,7 @@ func listen(t *testing.T, serve func(l net.Listener)) string {
 	return "http://" + l.Addr().String()
 }
 
-func TestToyServer(t *testing.T) { gatewaytest.TestServer(t, startToy) }
+func TestToyServer(t *testing.T) { testToyServer(t) }
 
 // One process of a server that has many, with one connection at a time: what waits for another request there waits for ever.
 func TestAServerOfOneThreadAmongOthersPasses(t *testing.T) {
