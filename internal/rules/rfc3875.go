@@ -36,7 +36,7 @@ var rfc3875 = []Rule{
 	{ID: "C27", Sides: "HP", Text: "A header's variable is HTTP_ and its name in upper case with \"_\" for \"-\", and Environ.Header finds it so."},
 	{ID: "C28", Sides: "HP", Text: "Repeated headers are one value, joined with \", \" and cookies with \"; \", and a value with a line break or a NUL gets a 400."},
 	{ID: "C29", Sides: "HP", Text: "Headers that are variables of their own have no HTTP_ twin: HTTP_CONTENT_TYPE and HTTP_CONTENT_LENGTH are dropped."},
-	{ID: "C30", Sides: "HP", Text: "On Unix the request is the process's environment, its body stdin, and the answer stdout."},
+	{ID: "C30", Sides: "HP", Text: "On Unix the request is the process's environment, in which a NUL must cut no value short, its body stdin, and the answer stdout."},
 
 	// Request body, methods, command line.
 	{ID: "C31", Sides: "HP", Text: "The host makes CONTENT_LENGTH bytes available; if there are fewer, Input ends with io.ErrUnexpectedEOF."},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,5 +152,33 @@ func TestMoreConnectionsThanMaxConnsWait(t *testing.T) {
 			t.Errorf("when there is a place: %q, %v", b, err)
 		}
 		two.Close()
+	})
+}
+
+// R122: an application that stands only one call at a time can have it so.
+func TestMaxConnsOfOneIsOneCallAtATime(t *testing.T) {
+	each(t, func(t *testing.T, p *protocol) {
+		var running atomic.Int32
+		r := p.start(t, "tcp", backend.Limits{MaxConns: 1}, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			if n := running.Add(1); n != 1 {
+				t.Errorf("%d calls at a time", n)
+			}
+			body, err := ok(start, gateway.Bytes([]byte("two"), []byte("blocks")))
+			return gateway.OnClose(body, func() error {
+				running.Add(-1)
+				return nil
+			}), err
+		})
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				if answer := r.ask(p.request("0")); body(answer) != "twoblocks" {
+					t.Errorf("the answer is %q", answer)
+				}
+			}()
+		}
+		wg.Wait()
 	})
 }
