@@ -90,7 +90,7 @@ func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	inner, cause := c.inner, c.cause
 	c.mu.Unlock()
-	if inner == nil && cause == nil {
+	if inner == nil && cause == nil && c.parentCause() == nil {
 		return c.parent.Value(key)
 	}
 	// context.Cause finds the context that was cancelled by asking for a value.
@@ -110,6 +110,9 @@ func (c *Context) make() context.Context {
 		return c.inner
 	}
 	c.inner, c.cancel = context.WithCancelCause(c.parent)
+	if cause := c.parentCause(); cause != nil {
+		c.cancel(cause) // a parent without a Done does not tell by itself that it has ended
+	}
 	switch {
 	case c.inner.Err() != nil:
 	case c.watch != nil:

@@ -271,3 +271,36 @@ func TestWhatIsNeverAskedForCostsNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A server's parent may have no Done, and what has ended before the watching begins must show at once.
+func TestAParentWithoutADoneThatHasEnded(t *testing.T) {
+	gone := errors.New("gone")
+	for name, look := range map[string]func(ctx context.Context) error{
+		"Cause": context.Cause,
+		"Err": func(ctx context.Context) error {
+			if ctx.Err() == nil {
+				return nil
+			}
+			return context.Cause(ctx)
+		},
+		"Done": func(ctx context.Context) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		},
+	} {
+		var c lazyctx.Context
+		c.Init(undone{context.Background(), gone}, func() { t.Errorf("%s: it is watched", name) })
+		c.Cancel(errors.New("too late"))
+		if err := look(&c); err != gone {
+			t.Errorf("%s: the cause is %v", name, err)
+		}
+	}
+}
+
+// An undone is a context that has ended, and whose Done is nil.
+type undone struct {
+	context.Context
+	cause error
+}
+
+func (u undone) Err() error { return u.cause }
