@@ -97,7 +97,7 @@ func (s *server) ask(t *testing.T, method, target string, extra ...string) *http
 	case "fcgi":
 		whole = relayFastCGI(t, w, addr, vars)
 	case "scgi":
-		whole = testhost.Single(w, r, addr, func(string) string {
+		whole = testhost.Single(w, r, addr, false, func(string) string {
 			var b strings.Builder
 			for _, v := range vars {
 				b.WriteString(v[0] + "\x00" + v[1] + "\x00")
@@ -105,7 +105,7 @@ func (s *server) ask(t *testing.T, method, target string, extra ...string) *http
 			return fmt.Sprintf("%d:%s,", b.Len(), b.String())
 		})
 	case "uwsgi":
-		whole = testhost.Single(w, r, addr, func(string) string {
+		whole = testhost.Single(w, r, addr, false, func(string) string {
 			b := make([]byte, 4)
 			for _, v := range vars {
 				for _, s := range v {

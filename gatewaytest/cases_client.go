@@ -188,6 +188,29 @@ var clientCases = []serverCase{
 		},
 	},
 	{
+		rule: "D10", name: "that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it",
+		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			ctx := env.Context()
+			_, err := start("200 OK", plain, nil)
+			return gateway.OnClose(x.stream(endless), func() error {
+				if cause := context.Cause(ctx); !errors.Is(cause, gateway.ErrDisconnected) {
+					x.errorf("the cause of the Context's end is %v, want ErrDisconnected", cause)
+				}
+				x.note("checked")
+				return nil
+			}), err
+		},
+		run: func(x *exchange) {
+			c := x.dial()
+			c.send(x.request("GET", "/", ""))
+			if !c.next(megabyte[:1000]) {
+				return
+			}
+			c.reset()
+			x.await("checked")
+		},
+	},
+	{
 		rule: "R21", name: "a-client-that-leaves-before-the-answer-does-no-harm",
 		app: nextOr(func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			x.note("called")

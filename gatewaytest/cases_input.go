@@ -208,6 +208,23 @@ var inputCases = []serverCase{
 		run: func(x *exchange) { x.want(x.send("POST", "/", "late"), 200, "late") },
 	},
 	{
+		rule: "R44", name: "a-body-is-read-after-the-answer-has-begun",
+		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			_, err := start("200 OK", plain, nil)
+			return x.stream(func(x *exchange, yield func([]byte, error) bool) {
+				if inTurn(yield, "begun,") {
+					body, err := io.ReadAll(env.Input)
+					_ = yield(body, err)
+				}
+			}), err
+		},
+		run: func(x *exchange) {
+			c := x.dial()
+			c.send(x.lengthy("/", "and read"))
+			x.want(c.replyKept("POST"), 200, "begun,and read")
+		},
+	},
+	{
 		rule: "R44", name: "a-body-is-the-answer",
 		app: func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			_, err := start("200 OK", length(len(allBytes)), nil)

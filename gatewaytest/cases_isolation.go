@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"example.com/gateway"
 )
@@ -111,6 +112,7 @@ var isolationCases = []serverCase{
 			if n > 0 {
 				x.errorf("the application was called while another call of it went on")
 			}
+			time.Sleep(5 * time.Millisecond) // for another to come, if it may
 			body, err := text("done")(x, env, start)
 			return gateway.OnClose(body, func() error {
 				x.mu.Lock()

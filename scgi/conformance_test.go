@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
 		addr := testhost.Backend(t, &scgi.Server{Application: app, ErrorLog: discard}, "tcp")
 		return testhost.Start(t, func(w http.ResponseWriter, r *http.Request, path string) bool {
-			return testhost.Single(w, r, addr, func(length string) string {
+			return testhost.Single(w, r, addr, true, func(length string) string {
 				var b strings.Builder
 				for _, v := range append(testhost.Vars(r, path, length), [2]string{"SCGI", "1"}) {
 					b.WriteString(v[0] + "\x00" + v[1] + "\x00")

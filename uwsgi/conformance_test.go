@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
 		addr := testhost.Backend(t, &uwsgi.Server{Application: app, ErrorLog: discard}, "tcp")
 		return testhost.Start(t, func(w http.ResponseWriter, r *http.Request, path string) bool {
-			return testhost.Single(w, r, addr, func(length string) string {
+			return testhost.Single(w, r, addr, false, func(length string) string {
 				var vars []byte
 				for _, v := range testhost.Vars(r, path, length) {
 					for _, s := range v {

@@ -2,7 +2,7 @@ package rules
 
 // decisions has what gateway decided where PEP 3333 says nothing.
 var decisions = []Rule{
-	{ID: "D1", Sides: "SA", Text: "HEAD gets the head that GET would, and no block; 204 and 304 have no body, 204 no Content-Length either; a 1xx status is ErrStatus."},
+	{ID: "D1", Sides: "SA", Text: "HEAD gets the head that GET would, and no block; 204, 205 and 304 have no body, 204 no Content-Length and 205 one of 0; a 1xx status is ErrStatus."},
 	{ID: "D2", Sides: "S", Text: "A start that was never called is ErrNotStarted and a 500; an error after the head was sent breaks the framing, never a clean end, and is reported."},
 	{ID: "D3", Sides: "SA", Text: "A Content-Length is plain digits and there once, or start returns ErrContentLength; more body is cut and reported, less breaks the response."},
 	{ID: "D4", Sides: "SA", Text: "Status, names and values are always checked, by an error of start and never by rewriting, and no Content-Type is ever added."},

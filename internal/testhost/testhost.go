@@ -167,8 +167,9 @@ func Relay(w http.ResponseWriter, out io.Reader) bool {
 }
 
 // Single serves a request over a protocol that has one request a connection. head returns what goes before the body. Like the
-// hosts it counts a body of unknown length first, and does not close its half of the connection after the body.
-func Single(w http.ResponseWriter, r *http.Request, addr net.Addr, head func(length string) string) bool {
+// hosts it counts a body of unknown length first, and does not close its half of the connection after the body. If patient is
+// true it reads no answer before all of the body is sent, and has none if that fails, as Apache.
+func Single(w http.ResponseWriter, r *http.Request, addr net.Addr, patient bool, head func(length string) string) bool {
 	conn, err := net.Dial(addr.Network(), addr.String())
 	if err != nil {
 		return false
@@ -186,13 +187,21 @@ func Single(w http.ResponseWriter, r *http.Request, addr net.Addr, head func(len
 	if _, err := io.WriteString(conn, head(strconv.FormatInt(length, 10))); err != nil {
 		return false
 	}
-	uploaded := make(chan struct{})
+	uploaded := make(chan error, 1)
 	go func() {
-		defer close(uploaded)
-		if _, err := io.Copy(conn, body); err != nil {
+		_, err := io.Copy(conn, body)
+		if err != nil {
 			conn.Close() // the client has left in the middle of its body, or the server has closed
 		}
+		uploaded <- err
 	}()
+	if patient {
+		if err := <-uploaded; err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return true
+		}
+		return Relay(w, conn)
+	}
 	whole := Relay(w, conn)
 	conn.Close()
 	select {

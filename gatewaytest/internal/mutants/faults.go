@@ -23,6 +23,17 @@ const (
 	heads     = "internal/head/head.go"
 	lazy      = "internal/lazyctx/lazyctx.go"
 	toy       = "gatewaytest/example_server_test.go"
+
+	single = "internal/single/single.go"
+	scgi   = "scgi/wire.go"
+	uwsgi  = "uwsgi/wire.go"
+
+	fastcgi = "fcgi/request.go"
+	records = "fcgi/response.go"
+	steps   = "fcgi/step.go"
+
+	handler   = "nethttp/handler.go"
+	handlerVs = "nethttp/environ.go"
 )
 
 var faults = []fault{
@@ -66,7 +77,7 @@ var faults = []fault{
 		"D5/after-the-response-the-writer-and-start-are-errors"},
 	{iteration, "an error of the body is forgotten", "\t\tr.keep(sound(err))\n", "\t\t_ = err\n",
 		"D2/an-error-after-a-block-can-be-told"},
-	{iteration, "a body that runs on is not stopped", "panic(errRanOn) //", "return false //",
+	{iteration, "a body that runs on is not stopped", "\tcase r.ignored%maxIgnored == 0 && isIterating():", "\tcase true:\n\tcase r.ignored%maxIgnored == 0 && isIterating():",
 		"R22/a-body-that-goes-on-after-the-end-is-stopped"},
 	{engine, "one byte of each block is lost", "n, err := r.write(block)\n", "n, err := r.write(block[min(1, len(block)):])\n\tn += min(1, len(block))\n",
 		"R15/a-body-of-one-block-arrives"},
@@ -92,13 +103,13 @@ var faults = []fault{
 		"R110/an-error-before-the-head-is-a-500"},
 
 	// The engine: HEAD, 204, 304.
-	{engine, "HEAD has a body", "r.noBody = r.head || r.code == 204 || r.code == 304", "r.noBody = r.code == 204 || r.code == 304",
+	{engine, "HEAD has a body", "r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304", "r.noBody = r.code == 204 || r.code == 205 || r.code == 304",
 		"C37/head-has-no-body"},
-	{engine, "204 has a body", "r.noBody = r.head || r.code == 204 || r.code == 304", "r.noBody = r.head || r.code == 304",
+	{engine, "204 has a body", "r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304", "r.noBody = r.head || r.code == 205 || r.code == 304",
 		"D1/204-has-neither-body-nor-length"},
-	{engine, "304 has a body", "r.noBody = r.head || r.code == 204 || r.code == 304", "r.noBody = r.head || r.code == 204",
+	{engine, "304 has a body", "r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304", "r.noBody = r.head || r.code == 204 || r.code == 205",
 		"D1/304-has-no-body-and-keeps-its-headers"},
-	{engine, "204 keeps its length", "if r.code == 204 && r.declared >= 0 {", "if false {",
+	{engine, "204 keeps its length", "case r.code == 204 && r.declared >= 0:", "case false:",
 		"D1/204-has-neither-body-nor-length"},
 	{engine, "204 gets a length", "if r.declared >= 0 || r.code == 204 || r.code == 304 {", "if r.declared >= 0 || r.code == 304 {",
 		"D1/204-gets-no-length-from-its-blocks"},
@@ -232,7 +243,7 @@ var faults = []fault{
 	// cgi.
 	{program, "a body that nobody read is not drained", "body.Drain(drainBytes, drainTime)", "_ = body",
 		"C33/a-body-that-nobody-reads-costs-no-answer"},
-	{program, "a broken response is not told to the host", "if errors.Is(err, gateway.ErrBroken) {\n\t\treturn err", "if errors.Is(err, gateway.ErrBroken) {\n\t\treturn nil",
+	{program, "a broken response is not told to the host", "if errors.Is(err, gateway.ErrBroken) || err == errGoexit {\n\t\treturn err", "if errors.Is(err, gateway.ErrBroken) || err == errGoexit {\n\t\treturn nil",
 		"D2/an-error-after-a-block-can-be-told"},
 	{program, "a body of unknown length is lost", "if length < 0 && !request.Chunked(env) {", "if length < 0 {",
 		"C34/a-body-in-chunks-is-decoded-or-refused"},
@@ -278,6 +289,68 @@ var faults = []fault{
 		"C28/repeated-headers-are-joined-in-order"},
 	{request, "the scheme is https", "\t\t\treturn \"https\"\n\t\t}\n\t}\n\treturn \"http\"\n", "\t\t\treturn \"https\"\n\t\t}\n\t}\n\treturn \"https\"\n",
 		"R43/the-scheme-is-http"},
+
+	// internal/single, and the two protocols on it.
+	{single, "a broken response is not reset", "\tif broken {\n\t\tif tcp", "\tif broken && false {\n\t\tif tcp",
+		"D2/an-error-after-a-block-can-be-told"},
+	{single, "the body is one byte too long", "c.body.Init((*bodyReader)(c), length,", "c.body.Init((*bodyReader)(c), length+1,",
+		"R55/the-body-ends-where-it-should-on-an-open-connection"},
+	{single, "the head is sent with each block", "\thead := c.head\n\tc.head = nil\n", "\thead := c.head\n",
+		"R15/a-body-of-many-blocks-arrives"},
+	{single, "a client that left is any error", "\terr = &disconnected{err}\n\tc.ctx.Cancel(err)", "\tc.ctx.Cancel(err)",
+		"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
+	{single, "a block is kept", "\t\tsent, err = c.send(&net.Buffers{block})\n", "\t\tsent = int64(len(block))\n\t\tgo c.send(&net.Buffers{block})\n",
+		"R15/a-body-of-many-blocks-arrives"},
+	{single, "the first block is not flushed", "\tcase len(block) <= maxCopy:\n\t\tsent, err = c.send(&net.Buffers{append(head, block...)})", "\tcase len(block) <= maxCopy && len(block) > 0 && block[0] != 0 && c.over:\n\t\tsent, err = c.send(&net.Buffers{append(head, block...)})\n\tcase len(block) <= maxCopy:\n\t\tc.head = append(head, block...)\n\t\treturn len(block), nil",
+		"C40/a-request-gets-an-answer"},
+	{scgi, "the first variable is lost", "if err := add(name, value); err != nil {", "if first {\n\t\t\tcontinue\n\t\t}\n\t\tif err := add(name, value); err != nil {",
+		"C10/the-length-is-the-bodys"},
+	{uwsgi, "a value is cut to its length's low byte", "n := int(s[0]) | int(s[1])<<8", "n := int(s[0])",
+		"C8/a-long-value-is-whole"},
+	{uwsgi, "the last header is lost", "for i := range headers {", "for i := range headers[:max(0, len(headers)-1)] {",
+		"R20/known-blocks-get-the-length-of-all"},
+
+	// fcgi.
+	{records, "END_REQUEST is lost", "\treturn appendEnd(b, r.id, r.status)\n", "\treturn b\n",
+		"R15/a-body-of-one-block-arrives"},
+	{records, "a block is not flushed", "\t\tif !last {\n\t\t\terr = r.flush()", "\t\tif !last && len(block) == 0 {\n\t\t\terr = r.flush()",
+		"R16/each-block-arrives-before-the-next-is-asked-for"},
+	{records, "a large last block is kept and not sent", "\tcase last:\n\t\tr.tail = block\n", "\tcase last:\n",
+		"R16/a-block-of-a-megabyte-arrives"},
+	{steps, "an abort is no cause of the Context's end", "\tr.ctx.Cancel(&disconnected{errAborted})\n", "\tr.ctx.Cancel(errAborted)\n",
+		"D10/the-context-ends-when-the-client-leaves"},
+	{steps, "an abort does not end the body", "\tr.aborted.Store(true)\n\tr.in.fail(cutShort)\n", "\tr.aborted.Store(true)\n\tr.in.fail(io.EOF)\n",
+		"D5/a-body-in-chunks-that-was-cut-short-does-not-end-cleanly"},
+	{steps, "the end of the body is lost", "\t\tr.in.fail(io.EOF)\n", "\t\t_ = io.EOF\n",
+		"C34/a-body-in-chunks-is-decoded-or-refused"},
+	{steps, "padding is taken for the next record", "for c.left+c.cur.padding > 0 {", "for c.left+c.cur.padding > c.cur.padding {",
+		"R15/a-body-of-one-block-arrives"},
+	{fastcgi, "a broken response ends cleanly", "r.end(errors.Is(err, gateway.ErrBroken) ||", "r.end(false && errors.Is(err, gateway.ErrBroken) ||",
+		"D2/an-error-after-a-block-can-be-told"},
+	{fastcgi, "the id is free before the response is over", "\tr.state = ending\n\tr.in.close(c)", "\tr.state = ending\n\tdelete(c.requests, r.id)\n\tr.id++\n\tr.in.close(c)",
+		"R15/a-body-of-many-blocks-arrives"},
+	{fastcgi, "the flags are those of a process", "env.Multithread, env.Multiprocess = vars, (*stderr)(r), true, true", "env.Multithread, env.Multiprocess = vars, (*stderr)(r), false, true",
+		"R49/a-server-of-one-thread-calls-once-at-a-time"},
+
+	// nethttp.
+	{handler, "a block is not flushed", "err := http.NewResponseController(x.w).Flush()\n\tif errors.Is(err, http.ErrNotSupported)", "err := http.ErrNotSupported\n\tif errors.Is(err, http.ErrNotSupported)",
+		"R16/each-block-arrives-before-the-next-is-asked-for"},
+	{handler, "a broken response ends cleanly", "\t\tpanic(http.ErrAbortHandler) // net/http's way", "\t\treturn // net/http's way",
+		"D2/an-error-after-a-block-can-be-told"},
+	{handler, "net/http guesses a Content-Type", "\t\th[\"Content-Type\"] = nil //", "\t\tdelete(h, \"Content-Type\") //",
+		"D4/a-response-without-a-content-type-gets-none"},
+	{handler, "of repeated headers the last one counts", "h[name] = append(list, headers[i][1])", "h[name] = []string{headers[i][1]}",
+		"R67/headers-of-one-name-keep-their-order"},
+	{handler, "the body is closed when the answer begins", "_ = http.NewResponseController(w).EnableFullDuplex()", "_ = http.NewResponseController(w)",
+		"R44/a-body-is-read-after-the-answer-has-begun"},
+	{handler, "a body that was cut short ends cleanly", "\t\terr = request.CutShort(err)\n", "\t\terr = request.CutShort(io.EOF)\n",
+		"D5/a-body-that-was-cut-short-does-not-end-cleanly"},
+	{handlerVs, "a name with an underscore gets through", "if name == \"\" || strings.IndexByte(name, '_') >= 0 {", "if name == \"\" {",
+		"D6/a-name-with-an-underscore-forges-no-header"},
+	{handlerVs, "HTTP_PROXY gets through", "\"Proxy\":                          \"\",\n", "\"Proxy\": \"HTTP_PROXY\",\n",
+		"D6/the-header-proxy-is-no-variable"},
+	{handlerVs, "the mount point is of PATH_INFO", "script, path = script+h.prefix, rest", "_ = rest",
+		"C22/the-mount-point-is-the-script-name"},
 
 	// The toy server: what an author of a server can do wrong beside the engine.
 	{toy, "a broken response ends cleanly", "if !whole { //", "if !whole && false { //",

@@ -2,7 +2,7 @@
 // copy of the module, and runs the suite against each. Run it in the root of the module:
 //
 //	go run ./gatewaytest/internal/mutants           # plant all, print the table; fails if a fault survives
-//	go run ./gatewaytest/internal/mutants -run HEAD # those whose words match
+//	go run ./gatewaytest/internal/mutants -run HEAD # those whose file or words match
 //	go run ./gatewaytest/internal/mutants -write    # and write docs/mutants.md
 package main
 
@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,9 +26,9 @@ import (
 )
 
 func main() {
-	pattern := flag.String("run", "", "plant only the faults whose words match the regular expression")
+	pattern := flag.String("run", "", "plant only the faults whose file or words match the regular expression")
 	write := flag.Bool("write", false, "write docs/mutants.md")
-	parallel := flag.Int("parallel", 2, "how many faults to try at the same time")
+	parallel := flag.Int("parallel", 3, "how many faults to try at the same time")
 	flag.Parse()
 	if err := run(*pattern, *write, *parallel); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -43,6 +44,13 @@ func run(pattern string, write bool, parallel int) error {
 	if err != nil {
 		return err
 	}
+	begin := time.Now()
+	var selected []fault
+	for _, f := range faults {
+		if match.MatchString(f.file + " " + f.what) {
+			selected = append(selected, f)
+		}
+	}
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
@@ -52,17 +60,10 @@ func run(pattern string, write bool, parallel int) error {
 		return err
 	}
 	// Nothing means anything if the suite fails without a fault.
-	if r := suite(dir, "", "", "./gatewaytest", "./cgi"); r.err != nil || len(r.failed) > 0 {
+	if r := suite(dir, "", "", packages(selected)...); r.err != nil || len(r.failed) > 0 {
 		return fmt.Errorf("without a fault the suite fails: %v %v\n%s", r.failed, r.err, r.output)
 	}
 
-	begin := time.Now()
-	var selected []fault
-	for _, f := range faults {
-		if match.MatchString(f.what) {
-			selected = append(selected, f)
-		}
-	}
 	results := make([]result, len(selected))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -112,7 +113,7 @@ func copyModule(dir string) error {
 		}
 		if d.IsDir() {
 			switch top := strings.Split(filepath.ToSlash(path), "/")[0]; top {
-			case ".", "cgi", "internal", "gatewaytest":
+			case ".", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "validate", "internal", "gatewaytest":
 				if path != "gatewaytest/internal" && filepath.Base(path) != "testdata" {
 					return os.MkdirAll(filepath.Join(dir, path), 0o777)
 				}
@@ -120,7 +121,8 @@ func copyModule(dir string) error {
 			return fs.SkipDir
 		}
 		switch slash := filepath.ToSlash(path); slash {
-		case "gatewaytest/server_test.go", toy, "gatewaytest/export_test.go", "cgi/conformance_test.go", "go.mod":
+		case "gatewaytest/server_test.go", toy, "gatewaytest/export_test.go", "cgi/conformance_test.go", "fcgi/conformance_test.go",
+			"fcgi/client_test.go", "scgi/conformance_test.go", "uwsgi/conformance_test.go", "nethttp/conformance_test.go", "go.mod":
 		default:
 			if !strings.HasSuffix(slash, ".go") || strings.HasSuffix(slash, "_test.go") {
 				return nil
@@ -155,10 +157,25 @@ func (f fault) plant(source string) (string, error) {
 
 // suite is the package whose run of the suite sees the fault.
 func (f fault) suite() string {
-	if strings.HasPrefix(f.file, "cgi/") || f.file == input || f.file == request || f.file == heads {
+	switch folder := path.Dir(f.file); {
+	case slices.Contains([]string{"cgi", "fcgi", "scgi", "uwsgi", "nethttp"}, folder):
+		return "./" + folder
+	case folder == "internal/single":
+		return "./scgi"
+	case f.file == input, f.file == request, f.file == heads:
 		return "./cgi"
 	}
 	return "./gatewaytest"
+}
+
+// packages are those whose suites the faults need.
+func packages(faults []fault) (list []string) {
+	for _, f := range faults {
+		if !slices.Contains(list, f.suite()) {
+			list = append(list, f.suite())
+		}
+	}
+	return list
 }
 
 // A result is what became of one fault.
@@ -210,7 +227,7 @@ func try(dir string, i int, f fault) result {
 }
 
 var (
-	caseLine = regexp.MustCompile(`^ *(?:=== RUN|=== NAME|--- FAIL:) +Test(?:ToyServer|Conformance)/(\S+)`)
+	caseLine = regexp.MustCompile(`^ *(?:=== RUN|=== NAME|--- FAIL:) +Test(?:ToyServer|Conformance|ConformanceMultiplexed|HandlerKeepsTheRules|MountKeepsTheRules)/(\S+)`)
 	crash    = regexp.MustCompile(`^(panic:|fatal error:)`)
 )
 
@@ -240,7 +257,7 @@ func failures(output string) (failed []string) {
 func suite(dir, overlay, only string, packages ...string) (r result) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	run := "^(TestToyServer|TestConformance)$"
+	run := "^(TestToyServer|TestConformance|TestConformanceMultiplexed|TestHandlerKeepsTheRules|TestMountKeepsTheRules)$"
 	if only != "" {
 		run += "/^" + strings.ReplaceAll(only, "/", "$/^") + "$"
 	}
@@ -273,9 +290,10 @@ func page() string {
 	return `# Faults that the conformance suite catches
 
 ` + "`go run ./gatewaytest/internal/mutants`" + ` plants each of these single faults in a copy of the module and runs
-gatewaytest.TestServer against it: on cgi for faults of cgi and internal/request, on the toy server of gatewaytest's example for
-those of the engine and of the toy itself. It fails if a fault survives, does not compile, or is not caught by the case named
-here; others may catch it as well. With ` + "`-write`" + ` it writes this file.
+gatewaytest.TestServer against it: on each server for its own faults, on cgi also for those of internal/request and internal/head,
+on scgi for those of internal/single, and on the toy server of gatewaytest's example for those of the toy itself, of the engine
+and of internal/lazyctx. It fails if a fault survives, does not compile, or is not caught by the case named here; others may
+catch it as well. With ` + "`-write`" + ` it writes this file.
 
 ` + table(faults)
 }
