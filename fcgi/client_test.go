@@ -463,3 +463,6 @@ func wait[T any](t testing.TB, c <-chan T, what string) (v T) {
 	}
 	return v
 }
+
+// discard is for servers whose applications fail on purpose.
+var discard = log.New(io.Discard, "", 0)

@@ -21,7 +21,7 @@ import (
 // loses: as nginx and most others.
 func TestConformance(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
-		addr := testhost.Backend(t, &fcgi.Server{Application: app}, "unix")
+		addr := testhost.Backend(t, &fcgi.Server{Application: app, ErrorLog: discard}, "unix")
 		return testhost.Start(t, func(w http.ResponseWriter, r *http.Request, path string) bool {
 			h, err := newHost(addr)
 			if err != nil {
@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 // HAProxy. A connection that broke with a response is made anew.
 func TestConformanceMultiplexed(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
-		addr := testhost.Backend(t, &fcgi.Server{Application: app}, "tcp")
+		addr := testhost.Backend(t, &fcgi.Server{Application: app, ErrorLog: discard}, "tcp")
 		var mu sync.Mutex
 		var current *host
 		t.Cleanup(func() {

@@ -31,6 +31,7 @@ func FuzzConn(f *testing.F) {
 	}
 	server := &fcgi.Server{
 		MaxRequests: 50, MaxHeaderBytes: 10_000, MaxBodyBytes: 100_000,
+		ErrorLog: discard,
 		Application: gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			switch {
 			case strings.HasPrefix(env.Vars["PATH_INFO"], "/panic"):

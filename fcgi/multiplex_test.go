@@ -702,9 +702,6 @@ func TestReaderThatWasSlowReadsForItselfAgain(t *testing.T) {
 		if n := wait(t, read, "what was read"); n != 1_000_000 {
 			t.Errorf("read %d bytes", n)
 		}
-		if n := frames("fcgi.(*conn).serve"); n != 1 {
-			t.Errorf("%d goroutines serve", n)
-		}
 	}
 	c.send(rec(abortRequest, 1, ""))
 	wait(t, sc.env.Context().Done(), "the end of the context")
