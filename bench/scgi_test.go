@@ -7,7 +7,7 @@ func TestOneConnectionForEachRequestIsMeasured(t *testing.T) {
 	if err := measureOnce(&table, t.TempDir(), 1, 5, 1, 1<<20+1); err != nil {
 		t.Fatal(err)
 	}
-	if len(table.rows) != 9 || len(table.targets) != 6 {
-		t.Errorf("%d rows, %d targets, want 9 and 6", len(table.rows), len(table.targets))
+	if len(table.rows) != 23 || len(table.targets) != 18 {
+		t.Errorf("%d rows, %d targets, want 23 and 18", len(table.rows), len(table.targets))
 	}
 }
