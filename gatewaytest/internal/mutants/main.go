@@ -4,6 +4,10 @@
 //	go run ./gatewaytest/internal/mutants           # plant all, print the table; fails if a fault survives
 //	go run ./gatewaytest/internal/mutants -run HEAD # those whose file or words match
 //	go run ./gatewaytest/internal/mutants -write    # and write docs/mutants.md
+//
+// It also proves that the suite does not fail without a fault:
+//
+//	go run ./gatewaytest/internal/mutants -sound 100 # run it so often, under the race detector, while all processors are busy
 package main
 
 import (
@@ -19,6 +23,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -29,8 +34,15 @@ func main() {
 	pattern := flag.String("run", "", "plant only the faults whose file or words match the regular expression")
 	write := flag.Bool("write", false, "write docs/mutants.md")
 	parallel := flag.Int("parallel", 3, "how many faults to try at the same time")
+	times := flag.Int("sound", 0, "plant nothing, and run the suite so often under -race and load")
 	flag.Parse()
-	if err := run(*pattern, *write, *parallel); err != nil {
+	var err error
+	if *times > 0 {
+		err = sound(*times)
+	} else {
+		err = run(*pattern, *write, *parallel)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -102,6 +114,24 @@ func run(pattern string, write bool, parallel int) error {
 	if write {
 		return os.WriteFile(document, []byte(page()), 0o666)
 	}
+	return nil
+}
+
+// sound runs the suite n times on each server, all of which are right. What keeps the processors busy is this process.
+func sound(n int) error {
+	for range runtime.NumCPU() {
+		go func() {
+			for {
+			}
+		}()
+	}
+	list := packages(faults)
+	cmd := exec.Command("go", append([]string{"test", "-race", fmt.Sprintf("-count=%d", n), "-timeout=24h", "-run=" + tests}, list...)...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("a wrong verdict, or no verdict: %w", err)
+	}
+	fmt.Printf("%d runs on the servers of %s: no wrong verdict.\n", n, strings.Join(list, " "))
 	return nil
 }
 
@@ -226,8 +256,11 @@ func try(dir string, i int, f fault) result {
 	return r
 }
 
+// tests are those that run the suite.
+const tests = "^(TestToyServer|TestAServerOfOneThreadAmongOthersPasses|TestConformance|TestConformanceMultiplexed|TestHandlerKeepsTheRules|TestMountKeepsTheRules)$"
+
 var (
-	caseLine = regexp.MustCompile(`^ *(?:=== RUN|=== NAME|--- FAIL:) +Test(?:ToyServer|Conformance|ConformanceMultiplexed|HandlerKeepsTheRules|MountKeepsTheRules)/(\S+)`)
+	caseLine = regexp.MustCompile(`^ *(?:=== RUN|=== NAME|--- FAIL:) +Test(?:ToyServer|AServerOfOneThreadAmongOthersPasses|Conformance|ConformanceMultiplexed|HandlerKeepsTheRules|MountKeepsTheRules)/(\S+)`)
 	crash    = regexp.MustCompile(`^(panic:|fatal error:)`)
 )
 
@@ -257,7 +290,7 @@ func failures(output string) (failed []string) {
 func suite(dir, overlay, only string, packages ...string) (r result) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	run := "^(TestToyServer|TestConformance|TestConformanceMultiplexed|TestHandlerKeepsTheRules|TestMountKeepsTheRules)$"
+	run := tests
 	if only != "" {
 		run += "/^" + strings.ReplaceAll(only, "/", "$/^") + "$"
 	}
