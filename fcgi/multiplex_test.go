@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/gateway"
@@ -664,4 +665,47 @@ func TestParametersOfManyRequestsAreBounded(t *testing.T) {
 	if a := c.roundTrip(9, begin(9, responder, keepConn)+rec(paramsRecord, 9, params)+rec(paramsRecord, 9, "")); a.stdout != helloAnswer {
 		t.Errorf("afterwards: %q", a.stdout)
 	}
+}
+
+// An application that was slow, so that another goroutine has taken over, and then waits for its body, reads for itself from then on:
+// what it is sent is not copied from goroutine to goroutine, or through a file, for the rest of its body.
+func TestReaderThatWasSlowReadsForItselfAgain(t *testing.T) {
+	frames := func(name string) int { return strings.Count(goroutines(), "fcgi.(*conn)."+name+"(") }
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if env.Vars["PATH_INFO"] != "/" {
+			return echo(env, start)
+		}
+		for range 3 {
+			time.Sleep(time.Second) // another goroutine takes over
+			if _, err := io.ReadFull(env.Input, make([]byte, 100_000)); err != nil {
+				return nil, err
+			}
+		}
+		return hello(env, start)
+	}
+	inBubble(t, app, nil, func(b *bubble) {
+		c := b.dial()
+		piece := rec(stdinRecord, 1, strings.Repeat("x", 50_000))
+		c.send(head(1, keepConn, "POST", "/", "CONTENT_LENGTH", "300000"))
+		for range 3 {
+			time.Sleep(500 * time.Millisecond)
+			if frames("next") != 1 || frames("pump") != 0 {
+				t.Fatalf("while the application is slow: %s", goroutines())
+			}
+			time.Sleep(600 * time.Millisecond)
+			c.send(piece)
+			synctest.Wait() // it has that, and waits for more
+			if frames("next") != 0 || frames("pump") != 1 {
+				t.Fatalf("while the application reads: %s", goroutines())
+			}
+			c.send(piece)
+		}
+		c.send(rec(stdinRecord, 1, ""))
+		if a := c.read(1); a.stdout != helloAnswer {
+			t.Errorf("%q %q", a.stdout, a.stderr)
+		}
+		if a := c.roundTrip(1, get(1, "/echo")); a.body() != "/echo " {
+			t.Errorf("afterwards: %q", a.stdout)
+		}
+	})
 }
