@@ -324,6 +324,12 @@ func TestWhatAHandlerWrites(t *testing.T) {
 				t.Errorf("a write of a 204 returned %d, %v", n, err)
 			}
 		}, `204 No Content [] [""]`, "", false},
+		{"a body of a 205", "GET", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(205)
+			if n, err := io.WriteString(w, "x"); n != 0 || err != http.ErrBodyNotAllowed {
+				t.Errorf("a write of a 205 returned %d, %v", n, err)
+			}
+		}, `205 Reset Content [[Content-Length 0]] [""]`, "", false},
 		{"more than is held back", "GET", func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "a")
 			w.Write([]byte(big))

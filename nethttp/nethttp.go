@@ -63,7 +63,7 @@ func Mount(prefix string, app gateway.Application) http.Handler {
 // [Handler]. Everything else is in [Environ].
 //
 // The ResponseWriter does what net/http's does: an implicit 200, a guessed Content-Type, a Content-Length for a small response
-// (up to 4096 bytes that were not flushed), HEAD, 204 and 304 without a body, http.ErrContentLength. A superfluous WriteHeader is
+// (up to 4096 bytes that were not flushed), HEAD, 204, 205 and 304 without a body, http.ErrContentLength. A superfluous WriteHeader is
 // said in Errors. http.ResponseController can flush, and EnableFullDuplex, which always is; anything else is
 // http.ErrNotSupported. A 103 and trailers are sent under Handler and dropped elsewhere. Connection, Transfer-Encoding and
 // other headers about the connection, and Status, are dropped: the server below has its own. A header that start refuses, such

@@ -182,7 +182,7 @@ func (w *response) admit(n int) error {
 	if n == 0 {
 		return nil
 	}
-	if w.code == 204 || w.code == 304 {
+	if isBodiless(w.code) {
 		return http.ErrBodyNotAllowed
 	}
 	if w.length >= 0 && w.written+int64(n) > w.length {
@@ -225,7 +225,7 @@ func (w *response) commit(p []byte) error {
 	if w.out != nil {
 		return nil
 	}
-	if w.guess && len(p) > 0 && w.code != 204 && w.code != 304 {
+	if w.guess && len(p) > 0 && !isBodiless(w.code) {
 		w.fields = append(w.fields, [2]string{"Content-Type", http.DetectContentType(p)})
 	}
 	out, err := w.start(gateway.Status(w.code), w.fields, nil)
@@ -234,6 +234,9 @@ func (w *response) commit(p []byte) error {
 	}
 	return w.keep(err)
 }
+
+// isBodiless reports that Respond sends no body with a status. net/http would send one with a 205 (RFC 9110, 15.3.6).
+func isBodiless(code int) bool { return code == 204 || code == 205 || code == 304 }
 
 // failure returns the first error that the handler has met with.
 func (w *response) failure() error {

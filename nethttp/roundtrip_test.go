@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -275,12 +276,16 @@ func FuzzResponse(f *testing.F) {
 	f.Add(200, "X-A", "v", []byte("body"))
 	f.Add(103, "Content-Length", "1", []byte("body"))
 	f.Add(204, "Content-Type", "\r\n", []byte(""))
+	f.Add(205, "0", "0", []byte("0"))
+	f.Add(206, "Content-Length", "0", []byte("0"))
 	f.Add(999, "Trailer", "X", bytes.Repeat([]byte("x"), 5000))
 	f.Fuzz(func(t *testing.T, code int, name, value string, body []byte) {
+		var taken int
+		var werr error
 		r, log, err := respond(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()[name] = []string{value, value}
 			w.WriteHeader(code)
-			_, _ = w.Write(body)
+			taken, werr = w.Write(body)
 		}, environ(nil, ""))
 		if r.status == "" {
 			t.Fatalf("nothing was sent: %v", err)
@@ -290,8 +295,20 @@ func FuzzResponse(f *testing.F) {
 				t.Errorf("the header %q was sent", field)
 			}
 		}
-		if err == nil && code >= 200 && code != 204 && code != 304 && strings.Join(r.writes, "") != string(body) {
-			t.Errorf("the body is %q, want %q, log %q", r.writes, body, log)
+		if code == 204 || code == 205 || code == 304 {
+			if sent := strings.Join(r.writes, ""); r.status[:3] == strconv.Itoa(code) && sent != "" {
+				t.Errorf("a %d has the body %q", code, sent)
+			}
+			if len(body) > 0 && werr == nil {
+				t.Errorf("a write of a %d is no error", code)
+			}
+		}
+		// What Write took is sent; what it did not, it said.
+		if err == nil && code >= 200 && strings.Join(r.writes, "") != string(body[:taken]) {
+			t.Errorf("the body is %q, want %q, log %q", r.writes, body[:taken], log)
+		}
+		if taken < len(body) && !errors.Is(werr, http.ErrBodyNotAllowed) && !errors.Is(werr, http.ErrContentLength) && err == nil {
+			t.Errorf("of %d bytes %d were taken, with the error %v", len(body), taken, werr)
 		}
 		if err != nil && !errors.Is(err, gateway.ErrBroken) && r.status != "500 Internal Server Error" {
 			t.Errorf("%v, and the status is %q", err, r.status)

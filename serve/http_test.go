@@ -73,6 +73,7 @@ func inBubble(t *testing.T, conns int, app gateway.ApplicationFunc, f func(b *bu
 		if err := <-b.ended; err != http.ErrServerClosed {
 			t.Errorf("Serve has returned %v", err)
 		}
+		time.Sleep(time.Minute) // net/http waits half a second before it closes a connection that is not to be reset
 	})
 }
 

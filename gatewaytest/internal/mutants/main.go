@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -119,9 +120,11 @@ func run(pattern string, write bool, parallel int) error {
 
 // sound runs the suite n times on each server, all of which are right. What keeps the processors busy is this process.
 func sound(n int) error {
+	var done atomic.Bool
+	defer done.Store(true)
 	for range runtime.NumCPU() {
 		go func() {
-			for {
+			for !done.Load() {
 			}
 		}()
 	}
