@@ -30,8 +30,8 @@ import (
 
 // Run serves the one request that this process was started for and returns when the response is out.
 //
-// It returns an error if the response is not whole, or the application has called runtime.Goexit; it was reported on stderr,
-// but for a client that left, and the caller only turns it into an exit status other than 0. A response that is whole, be it "500 Internal Server Error" for an
+// It returns an error if the response is not whole; it was reported on stderr, but for a client that left, and the caller
+// only turns it into an exit status other than 0. A response that is whole, be it "500 Internal Server Error" for an
 // application that failed or "400 Bad Request" for a request that is malformed, is no error here; what led to it is on
 // stderr.
 //
@@ -46,6 +46,9 @@ import (
 // is caught once it matters: when Done or Err is asked for, and from the first block on of a body that may have more, or a
 // Close with something to do; that is any but a Text. The iteration then stops at the next block. A SIGTERM more than a
 // second after the first ends the process at once.
+//
+// An application that calls runtime.Goexit ends the process with status 1 once its response is out: nobody else would end it. A
+// Program with a Stdout of its own leaves that to the goroutine, as t.FailNow has it.
 //
 // What the application left unread of the body is read and dropped before Run returns, up to 64 MiB and 30 seconds,
 // unless the client has left or SIGTERM has come.
@@ -76,13 +79,8 @@ var (
 	drainTime        = 30 * time.Second
 )
 
-var (
-	// errNoStdout is returned by Run when the process was started with its stdout closed.
-	errNoStdout = errors.New("cgi: stdout was closed when the process started")
-
-	// errGoexit is returned by Run when the application has ended its goroutine, and whether the response is whole is not known.
-	errGoexit = errors.New("cgi: the application ended its goroutine")
-)
+// errNoStdout is returned by Run when the process was started with its stdout closed.
+var errNoStdout = errors.New("cgi: stdout was closed when the process started")
 
 // Run serves the one request, as the function [Run] does.
 func (p *Program) Run(app gateway.Application) error {
@@ -118,29 +116,37 @@ func (p *Program) Run(app gateway.Application) error {
 		})
 	}
 	t := &transport{w: stdout, ctx: &ctx}
-	err = respond(app, env, t)
-	ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
-	// The host may be sending still. One that has sent SIGTERM waits for the end of the process, not for the answer.
-	if t.err == nil && !errors.Is(ctx.Cause(), gateway.ErrShutdown) {
-		body.Drain(drainBytes, drainTime)
-	}
-	if errors.Is(err, gateway.ErrBroken) || err == errGoexit {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			panic(v)
+		}
+		// The application has called runtime.Goexit. If this is main's goroutine, the process would go on without it, and nobody
+		// would end it. A goroutine of its own for the application would prevent that, at the cost of every start.
+		finish(t, &ctx, body)
+		if p.Stdout == nil {
+			os.Exit(1)
+		}
+	}()
+	err = gateway.Respond(app, env, t)
+	returned = true
+	finish(t, &ctx, body)
+	if errors.Is(err, gateway.ErrBroken) {
 		return err
 	}
 	return nil
 }
 
-// respond is gateway.Respond on a goroutine of its own. An application may end its goroutine, by runtime.Goexit; if that were main's,
-// the process would go on without it, and nobody would end it.
-func respond(app gateway.Application, env *gateway.Environ, t gateway.Transport) error {
-	err := errGoexit
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = gateway.Respond(app, env, t)
-	}()
-	<-done
-	return err
+// finish is what is left to do when the response is over.
+func finish(t *transport, ctx *lazyctx.Context, body *request.Body) {
+	ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
+	// The host may be sending still. One that has sent SIGTERM waits for the end of the process, not for the answer.
+	if t.err == nil && !errors.Is(ctx.Cause(), gateway.ErrShutdown) {
+		body.Drain(drainBytes, drainTime)
+	}
 }
 
 // environ makes the request of a process's environment. Its error is one for a 400.

@@ -1,6 +1,7 @@
 package cgi_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -42,11 +43,14 @@ func runProgram(w http.ResponseWriter, r *http.Request, path string, app gateway
 	go func() { uploaded <- upload(body, r) }()
 	exit := make(chan error, 1)
 	go func() {
+		err := errors.New("the program did not return") // Goexit: a process ends then
+		defer func() {
+			stdin.Close()
+			stdout.Close()
+			exit <- err
+		}()
 		program := cgi.Program{Env: variables(r, path), Stdin: stdin, Stdout: stdout, Stderr: io.Discard}
-		err := program.Run(app)
-		stdin.Close()
-		stdout.Close()
-		exit <- err
+		err = program.Run(app)
 	}()
 	if err := <-uploaded; err != nil { // Apache reads no answer before that; mod_cgid resets it then, fcgiwrap makes 502 of it
 		out.Close()

@@ -63,6 +63,7 @@ var applications = map[string]gateway.ApplicationFunc{
 	"failing":      failing,
 	"panicking":    panicking,
 	"exiting":      exiting,
+	"exiting late": exitingLate,
 	"falling":      falling,
 	"short":        short,
 	"long":         long,
@@ -122,6 +123,16 @@ func panicking(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { 
 func exiting(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
 	runtime.Goexit()
 	return nil, nil
+}
+
+// exitingLate does so after the first block, when there is a signal handler.
+func exitingLate(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	_, err := start("200 OK", plain, nil)
+	return gateway.Stream(func(yield func([]byte, error) bool) {
+		if yield([]byte("half"), nil) {
+			runtime.Goexit()
+		}
+	}), err
 }
 
 func falling(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {

@@ -29,6 +29,7 @@ func TestExitStatusSaysWhetherTheResponseIsWhole(t *testing.T) {
 		{"failing", get, errorPage, "gateway: GET /app/x: the application's own error", 0},
 		{"panicking", get, errorPage, "gateway: GET /app/x: panic: the application's own error", 0},
 		{"exiting", get, errorPage, "gateway: GET /app/x: the application ended its goroutine", 1}, // and not a process that nobody ends
+		{"exiting late", get, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf", "gateway: GET /app/x: the application ended its goroutine", 1},
 		{"falling", get, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf", "gateway: GET /app/x: the application's own error", 1},
 		{"short", get, "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nfive!",
 			"gateway: GET /app/x: wrong Content-Length: 6 declared, 5 sent", 1}, // R87
