@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -198,20 +199,39 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
+// An acceptCounter counts the calls of Accept: once there is one more than there are clients, a goroutine serves each.
+type acceptCounter struct {
+	net.Listener
+	calls atomic.Int64
+}
+
+func (l *acceptCounter) Accept() (net.Conn, error) {
+	l.calls.Add(1)
+	return l.Listener.Accept()
+}
+
 // A thousand clients that vanish, at every point of a request, leave neither a goroutine nor memory.
 func TestVanishedClients(t *testing.T) {
-	s := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	l := &acceptCounter{Listener: listenUnix(t)}
+	s := serveOn(t, l, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if strings.HasPrefix(env.Vars["PATH_INFO"], "/waits") {
 			<-env.Context().Done()
 		}
 		return echo(env, start)
 	})
 	whole := request(1, keepConn, "POST", "/waits", strings.Repeat("x", 1000))
+	dialled := int64(0)
 	vanish := func(n int) {
 		for i := range n {
 			c := s.dial()
 			c.send(whole[:len(whole)*i/n+1])
 			c.conn.Close()
+		}
+		dialled += int64(n)
+		for stop := time.Now().Add(patience); l.calls.Load() <= dialled; time.Sleep(time.Millisecond) {
+			if time.Now().After(stop) {
+				t.Fatal("some are still to be accepted")
+			}
 		}
 		for stop := time.Now().Add(patience); strings.Count(goroutines(), "fcgi.(*conn)") > 0 && time.Now().Before(stop); {
 			time.Sleep(time.Millisecond)
