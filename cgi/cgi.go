@@ -156,13 +156,14 @@ func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, e
 		Multiprocess: true,
 		RunOnce:      true,
 	}
+	vars := request.Builder{Vars: env.Vars}
 	var err error
 	for _, entry := range list {
 		name, value, found := strings.Cut(entry, "=")
 		if !found || name == "" {
 			continue // Windows has "=C:=C:\dir"
 		}
-		if fault := request.Add(env.Vars, name, value); err == nil {
+		if fault := vars.Add(name, value); err == nil {
 			err = fault // the first is enough: a client may have sent thousands
 		}
 	}

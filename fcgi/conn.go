@@ -33,7 +33,10 @@ type conn struct {
 	reading  bool      // a goroutine is in the reader
 	serving  bool      // a goroutine is in serve, or will be
 	inline   *call     // the request whose application that goroutine runs, if it does
-	pumped   bool      // an application has read since the timer was set
+	pumped   bool      // ... and has read since it was last looked at
+	listed   bool      // the watch looks at it
+	turn     uint32    // counts what inline was
+	seen     uint32    // turn when it was last looked at
 	plural   bool      // the host has had several requests open at a time
 	answered bool      // some request has ended
 	pending  int       // bytes of requests that have not begun
@@ -44,15 +47,11 @@ type conn struct {
 	err      error     // why nothing more can be read
 	deadline time.Time // of reads
 	since    time.Time // when the first byte of what may become a request was waited for, if none is open
-	timer    *time.Timer
 
 	out writer
 }
 
 const (
-	// takeOver is how long an application has the connection's goroutine for itself.
-	takeOver = 2 * time.Millisecond
-
 	// maxOpen is how many requests a host may have open on one connection. More get FCGI_OVERLOADED.
 	maxOpen = 1000
 
@@ -91,12 +90,8 @@ func (c *conn) serve() {
 			go r.run()
 			continue
 		}
-		c.inline, c.pumped, r.inlined = r, false, true
-		if c.timer == nil {
-			c.timer = time.AfterFunc(takeOver, c.tick)
-		} else {
-			c.timer.Reset(takeOver)
-		}
+		c.pumped, r.inlined = false, true
+		c.setInline(r)
 		c.mu.Unlock()
 		if !c.runInline(r) {
 			return
@@ -111,7 +106,6 @@ func (c *conn) runInline(r *call) (mine bool) {
 		c.mu.Lock()
 		if mine = c.inline == r; mine {
 			c.inline = nil
-			c.timer.Stop()
 		}
 		c.mu.Unlock()
 		if mine && !returned { // the application ends its goroutine, which is this one
@@ -121,20 +115,6 @@ func (c *conn) runInline(r *call) (mine bool) {
 	r.run()
 	returned = true
 	return
-}
-
-// tick is called when an application has had the connection for a while. It takes over, unless that application is reading:
-// then that sees whatever comes.
-func (c *conn) tick() {
-	c.mu.Lock()
-	if c.inline != nil && c.pumped {
-		c.pumped = false
-		c.timer.Reset(takeOver)
-		c.mu.Unlock()
-		return
-	}
-	c.mu.Unlock()
-	c.takeOver()
 }
 
 // takeOver makes its goroutine the one that serves, if that one is with an application.
@@ -154,8 +134,8 @@ func (c *conn) handBack(r *call) bool {
 	if !r.inlined || r.waiting == 0 || !r.in.empty() || r.in.err != nil || len(c.requests) > 1 || c.running > 1 || c.plural {
 		return false
 	}
-	c.inline, c.pumped = r, true
-	c.timer.Reset(takeOver)
+	c.pumped = true
+	c.setInline(r)
 	return true
 }
 

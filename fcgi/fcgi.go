@@ -95,6 +95,7 @@ type Server struct {
 	log      *log.Logger
 	backend  backend.Server
 	inFlight atomic.Int64
+	watch    watch
 }
 
 // Serve accepts connections from l, or from stdin if l is nil, until Shutdown or Close, and then returns gateway.ErrShutdown.

@@ -117,20 +117,17 @@ func (r *call) environ() (*gateway.Environ, error) {
 	}
 	limits := &r.c.s.limits
 	n, err := countPairs(params, limits.MaxHeaders)
-	vars := make(map[string]string, n)
+	built := request.Builder{Vars: make(map[string]string, n)}
 	if err == nil {
 		for rest := params; rest != ""; {
 			var name, value string
 			name, value, rest, _ = nextPair(rest)
-			fault := request.CheckName(name)
-			if fault == nil {
-				fault = request.Add(vars, name, value)
-			}
-			if fault != nil {
+			if fault := built.AddNamed(name, value); fault != nil {
 				err = fault
 			}
 		}
 	}
+	vars := built.Vars
 	if vars["CONTENT_LENGTH"] == "-1" && strings.HasPrefix(vars["SERVER_SOFTWARE"], "Caddy/") {
 		delete(vars, "CONTENT_LENGTH") // how Caddy says that it does not know: the client has sent chunks
 	}

@@ -46,9 +46,10 @@ func TestAddCombinesWhatIsRepeated(t *testing.T) {
 		{"a variable with LF is for Finish to judge", [][2]string{{"PATH_INFO", "/a\nb"}}, map[string]string{"PATH_INFO": "/a\nb"}},
 	} {
 		vars := map[string]string{}
+		built := request.Builder{Vars: vars}
 		var err error
 		for _, v := range c.add {
-			err = errors.Join(err, request.Add(vars, v[0], v[1]))
+			err = errors.Join(err, built.Add(v[0], v[1]))
 		}
 		if c.want == nil {
 			if !errors.Is(err, request.ErrMalformed) {
@@ -79,11 +80,24 @@ func TestNamesOfVariables(t *testing.T) {
 func TestTheErrorOfAddCannotForgeALogEntry(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"HTTP_X\nforged", "HTTP_\x1b[2J"} {
-		err := request.Add(map[string]string{}, name, "\n")
+		err := (&request.Builder{Vars: map[string]string{}}).Add(name, "\n")
 		if err == nil || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) {
 			t.Errorf("%.20q: %.80q", name, err)
 		}
 	}
+}
+
+// finish is what a server does with variables.
+func finish(env *gateway.Environ) (length int64, err error) {
+	built := request.Builder{Vars: make(map[string]string)}
+	for name, value := range env.Vars {
+		err = errors.Join(err, built.Add(name, value))
+	}
+	if err != nil {
+		return -1, err
+	}
+	env.Vars = built.Vars
+	return request.Finish(env)
 }
 
 // vars returns the variables of a good request, changed.
@@ -115,12 +129,12 @@ func TestFinishRefuses(t *testing.T) {
 		{"CONTENT_LENGTH", "-1"}, {"CONTENT_LENGTH", "+5"}, {"CONTENT_LENGTH", " 5"}, {"CONTENT_LENGTH", "0x10"},
 		{"CONTENT_LENGTH", "5, 5"}, {"CONTENT_LENGTH", "5.0"}, {"CONTENT_LENGTH", strings.Repeat("9", 30)}, {"CONTENT_LENGTH", " "},
 	} {
-		length, err := request.Finish(&gateway.Environ{Vars: vars(change...)})
+		length, err := finish(&gateway.Environ{Vars: vars(change...)})
 		if !errors.Is(err, request.ErrMalformed) || length != -1 {
 			t.Errorf("%q: %d, %v, want ErrMalformed", change, length, err)
 		}
 	}
-	if _, err := request.Finish(new(gateway.Environ)); !errors.Is(err, request.ErrMalformed) {
+	if _, err := finish(new(gateway.Environ)); !errors.Is(err, request.ErrMalformed) {
 		t.Errorf("no variables: %v, want ErrMalformed", err)
 	}
 }
@@ -135,7 +149,7 @@ func TestFinishTakesWhatIsOdd(t *testing.T) {
 		{"PATH_INFO", "/.."}, {"QUERY_STRING", "\xff%"}, {"SCRIPT_NAME", "x"}, {"REQUEST_URI", "*"}, {"SERVER_PORT", "none"},
 	} {
 		env := &gateway.Environ{Vars: vars(change...)}
-		if length, err := request.Finish(env); length != -1 || err != nil {
+		if length, err := finish(env); length != -1 || err != nil {
 			t.Errorf("%q: %d, %v", change, length, err)
 		}
 		if change[1] != "-" && change[1] != "" && env.Vars[change[0]] != change[1] {
@@ -159,12 +173,12 @@ func TestFinishFillsInWhatMustNotBeMissing(t *testing.T) {
 		{[]string{"SERVER_PORT", "1", "HTTPS", "on"}, "SERVER_PORT", "1"},
 	} {
 		env := &gateway.Environ{Vars: vars(c.change...)}
-		if _, err := request.Finish(env); err != nil || env.Vars[c.name] != c.want {
+		if _, err := finish(env); err != nil || env.Vars[c.name] != c.want {
 			t.Errorf("%q: %s is %q, %v, want %q", c.change, c.name, env.Vars[c.name], err, c.want)
 		}
 	}
 	env := &gateway.Environ{Vars: vars("CONTENT_TYPE", "", "CONTENT_LENGTH", "", "QUERY_STRING", "")}
-	if length, err := request.Finish(env); length != -1 || err != nil {
+	if length, err := finish(env); length != -1 || err != nil {
 		t.Errorf("empty variables: %d, %v", length, err)
 	}
 	for _, name := range []string{"CONTENT_TYPE", "CONTENT_LENGTH"} {
@@ -173,7 +187,7 @@ func TestFinishFillsInWhatMustNotBeMissing(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]int64{"0": 0, "5": 5, "9223372036854775807": 1<<63 - 1} {
-		if length, err := request.Finish(&gateway.Environ{Vars: vars("CONTENT_LENGTH", value)}); length != want || err != nil {
+		if length, err := finish(&gateway.Environ{Vars: vars("CONTENT_LENGTH", value)}); length != want || err != nil {
 			t.Errorf("CONTENT_LENGTH %s: %d, %v", value, length, err)
 		}
 	}
@@ -195,7 +209,7 @@ func TestTheScheme(t *testing.T) { // R43, T15
 		{"http", []string{"HTTP_X_FORWARDED_PROTO", "https"}}, {"http", []string{"SERVER_PORT", "443"}}, // a client can say these
 	} {
 		env := &gateway.Environ{Vars: vars(c.change...)}
-		if _, err := request.Finish(env); err != nil || env.URLScheme != c.want {
+		if _, err := finish(env); err != nil || env.URLScheme != c.want {
 			t.Errorf("%q: %s, %v, want %s", c.change, env.URLScheme, err, c.want)
 		}
 	}

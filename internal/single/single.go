@@ -71,7 +71,7 @@ func (s *Server) Handle(nc *backend.Conn) {
 		}
 	}()
 	c.setReadDeadline(s.Limits.ReadHeaderTimeout)
-	vars := make(map[string]string, 32)
+	vars := request.Builder{Vars: make(map[string]string, 32)}
 	n, size := 0, 0
 	var malformed error
 	err := s.Protocol.ReadVars(c.in, &s.Limits, func(name, value string) error {
@@ -81,11 +81,7 @@ func (s *Server) Handle(nc *backend.Conn) {
 		if size += len(name) + len(value); size > s.Limits.MaxHeaderBytes {
 			return request.ErrHeaderTooLarge
 		}
-		err := request.CheckName(name)
-		if err == nil {
-			err = request.Add(vars, name, value)
-		}
-		if malformed == nil {
+		if err := vars.AddNamed(name, value); malformed == nil {
 			malformed = err
 		}
 		return nil
@@ -103,7 +99,7 @@ func (s *Server) Handle(nc *backend.Conn) {
 		return
 	}
 	begun = true
-	c.respond(vars, err)
+	c.respond(vars.Vars, err)
 }
 
 // ReadString reads n bytes. It takes memory for what has come, not for what was announced.

@@ -1,0 +1,90 @@
+package fcgi
+
+import (
+	"sync"
+	"time"
+)
+
+// takeOver is about how long an application has the connection's goroutine for itself.
+const takeOver = 2 * time.Millisecond
+
+// A watch looks after the connections whose goroutine runs an application, and has those taken over that have waited for one
+// long enough. It is one timer for all of a server's connections: one for each request, which nearly always ends long
+// before, costs as much as to parse the request.
+type watch struct {
+	mu    sync.Mutex
+	conns []*conn
+	spare []*conn // what conns was before
+	timer *time.Timer
+	runs  bool // the timer does, or look
+}
+
+// add puts a connection under watch. Its mutex is held.
+func (w *watch) add(c *conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(w.conns, c)
+	w.run()
+}
+
+// run sets the timer if it is needed and not set. w.mu is held.
+func (w *watch) run() {
+	switch {
+	case w.runs || len(w.conns) == 0:
+		return
+	case w.timer == nil:
+		w.timer = time.AfterFunc(takeOver, w.look)
+	default:
+		w.timer.Reset(takeOver)
+	}
+	w.runs = true
+}
+
+// look looks at each connection, and again after a while at those that are with an application.
+func (w *watch) look() {
+	w.mu.Lock()
+	conns := w.conns
+	w.conns, w.spare = w.spare[:0], nil
+	w.mu.Unlock()
+
+	kept := conns[:0]
+	for _, c := range conns {
+		if c.lookAt() {
+			kept = append(kept, c)
+		}
+	}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(w.conns, kept...)
+	clear(conns)
+	w.spare, w.runs = conns[:0], false
+	w.run()
+}
+
+// lookAt has the connection taken over if it is with the same application as when it was last looked at, unless that has read
+// since: then it sees whatever comes. It reports whether the connection is to be looked at again.
+func (c *conn) lookAt() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.inline == nil:
+	case c.pumped || c.seen != c.turn:
+		c.pumped, c.seen = false, c.turn
+		return true
+	default:
+		go c.takeOver()
+	}
+	c.listed = false
+	return false
+}
+
+// setInline makes r the request whose application runs on the goroutine that serves. c.mu is held.
+func (c *conn) setInline(r *call) {
+	c.inline = r
+	c.turn++
+	if !c.listed {
+		c.listed, c.seen = true, c.turn
+		c.s.watch.add(c)
+	}
+}
