@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	changed  sync.Cond // on mu: something of what follows
-	requests map[uint16]*call
+	requests calls
 	running  int       // applications
 	reading  bool      // a goroutine is in the reader
 	serving  bool      // a goroutine is in serve, or will be
@@ -65,7 +66,7 @@ const (
 var errDone = errors.New("fcgi: connection is done")
 
 func newConn(s *Server, nc *backend.Conn) *conn {
-	c := &conn{s: s, nc: nc, ctx: s.backend.Context(), requests: make(map[uint16]*call), serving: true}
+	c := &conn{s: s, nc: nc, ctx: s.backend.Context(), serving: true}
 	c.reader.init(nc.Conn)
 	c.out.init(nc.Conn, s.limits.WriteTimeout)
 	c.changed.L = &c.mu
@@ -207,6 +208,10 @@ func (c *conn) by() (t time.Time) {
 	if len(c.requests) == 0 {
 		if c.started && !c.inRecord && c.buffered() == 0 {
 			c.since = time.Time{}
+			// Asking for the time is a good part of what a request costs.
+			if left := time.Until(c.deadline); left <= l.IdleTimeout && left > l.IdleTimeout-l.IdleTimeout/16 {
+				return c.deadline
+			}
 			return after(time.Now(), l.IdleTimeout)
 		}
 		if c.since.IsZero() {
@@ -244,7 +249,7 @@ func (c *conn) isPast(t time.Time) bool { return !t.IsZero() && !time.Now().Befo
 // setDeadline sets the time by which reads must have returned, the zero time for never. What is nearly the same as before
 // is left, since setting it costs as much as a record. c.mu is held.
 func (c *conn) setDeadline(t time.Time) {
-	if t.IsZero() && c.deadline.IsZero() {
+	if t.Equal(c.deadline) {
 		return
 	}
 	if d := t.Sub(c.deadline); !t.IsZero() && !c.deadline.IsZero() && d >= 0 && d < time.Until(t)/16 {
@@ -271,7 +276,7 @@ func (c *conn) timedOut(err error) error {
 	for _, r := range c.requests {
 		switch {
 		case r.state == receiving && c.isPast(after(r.since, l.ReadHeaderTimeout)):
-			late = append(late, r)
+			late = append(late, r.call)
 		case r.waiting > 0 && c.isPast(after(r.since, l.ReadTimeout)):
 			r.in.fail(err)
 			r.ctx.Cancel(context.DeadlineExceeded)
@@ -302,12 +307,14 @@ func (c *conn) end(err error) {
 		if r.watched || err != io.EOF {
 			r.ctx.Cancel(&disconnected{err})
 		}
-		if r.state == receiving {
-			r.in.close(c) // nobody else will
-			delete(c.requests, r.id)
-		}
 		r.in.fail(cutShort)
 	}
+	c.requests = slices.DeleteFunc(c.requests, func(r entry) bool {
+		if r.state == receiving {
+			r.in.close(c) // nobody else will
+		}
+		return r.state == receiving
+	})
 	c.changed.Broadcast()
 	if err == errDone || !isHangUp(err) { // the host may be sending, and is to get the answers
 		for c.running > 0 {

@@ -93,6 +93,13 @@ var errPairs = errors.New("fcgi: malformed name-value pairs")
 // nextPair takes one name-value pair (3.4) off the front of s. Lengths are 1 byte, or 4 with the high bit set. All of s
 // must be whole pairs: what is lost with a malformed tail may be REMOTE_USER.
 func nextPair(s string) (name, value, rest string, err error) {
+	if len(s) >= 2 && s[0]|s[1] < 0x80 { // as nearly all are
+		n, v := int(s[0]), int(s[1])
+		if s = s[2:]; n+v > len(s) {
+			return "", "", "", errPairs
+		}
+		return s[:n], s[n : n+v], s[n+v:], nil
+	}
 	n, s, ok := nextLength(s)
 	if !ok {
 		return "", "", "", errPairs

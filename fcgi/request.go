@@ -2,6 +2,7 @@ package fcgi
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,39 @@ const (
 	running                // its application
 	ending                 // its END_REQUEST: the host may use the id again as soon as it has that
 )
+
+// A calls holds the requests of a connection by id. Nearly always it is one: a map costs more.
+type calls []entry
+
+type entry struct {
+	id uint16
+	*call
+}
+
+func (l calls) get(id uint16) *call {
+	for i := range l {
+		if l[i].id == id {
+			return l[i].call
+		}
+	}
+	return nil
+}
+
+// put adds r, or puts it in the place of the one that had its id.
+func (l *calls) put(r *call) {
+	for i := range *l {
+		if (*l)[i].id == r.id {
+			(*l)[i].call = r
+			return
+		}
+	}
+	*l = append(*l, entry{r.id, r})
+}
+
+// remove removes r, if it is there still.
+func (l *calls) remove(r *call) {
+	*l = slices.DeleteFunc(*l, func(e entry) bool { return e.call == r })
+}
 
 func newCall(c *conn, id uint16, keep bool) *call {
 	r := &call{c: c, id: id, keep: keep}
@@ -249,9 +283,7 @@ func (r *call) end(broken bool) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.requests[r.id] == r {
-		delete(c.requests, r.id)
-	}
+	c.requests.remove(r)
 	c.running--
 	c.answered = true
 	c.doomed = c.doomed || broken

@@ -145,7 +145,7 @@ func (c *conn) read(f func() error) error {
 func (c *conn) begin(body []byte) error {
 	id, role, flags := c.cur.id, binary.BigEndian.Uint16(body), body[2]
 	c.mu.Lock()
-	old := c.requests[id]
+	old := c.requests.get(id)
 	if old != nil && old.state != ending {
 		c.mu.Unlock()
 		return errBusyID
@@ -169,7 +169,7 @@ func (c *conn) begin(body []byte) error {
 		}
 		r := newCall(c, id, flags&flagKeepConn != 0)
 		r.since, c.since = c.since, time.Time{}
-		c.requests[id] = r
+		c.requests.put(r)
 	}
 	if refusal >= 0 && flags&flagKeepConn == 0 {
 		c.last = true
@@ -184,7 +184,7 @@ func (c *conn) begin(body []byte) error {
 // abort is ABORT_REQUEST (5.4). The request ends with its application, which is told; one that has none ends here.
 func (c *conn) abort() {
 	c.mu.Lock()
-	r := c.requests[c.cur.id]
+	r := c.requests.get(c.cur.id)
 	if r == nil || r.state == ending {
 		c.mu.Unlock()
 		return
@@ -206,7 +206,7 @@ func (c *conn) forget(r *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.in.close(c)
-	delete(c.requests, r.id)
+	c.requests.remove(r)
 	c.pending -= r.size
 	c.last = c.last || !r.keep
 }
@@ -216,7 +216,7 @@ var errAborted = errors.New("fcgi: request aborted by the host")
 // params collects a request's parameters (5.2).
 func (c *conn) params() (ready *call, err error) {
 	c.mu.Lock()
-	r := c.requests[c.cur.id]
+	r := c.requests.get(c.cur.id)
 	known := r != nil && r.state == receiving
 	over := r != nil && r.state == running
 	if known && c.cur.length == 0 {
@@ -259,7 +259,7 @@ func (c *conn) params() (ready *call, err error) {
 // stdin passes on a part of a request's body (5.3): to p if it is for dst and nothing is before it, or else to its buffer.
 func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 	c.mu.Lock()
-	r := c.requests[c.cur.id]
+	r := c.requests.get(c.cur.id)
 	if r != nil && c.cur.length == 0 {
 		r.in.fail(io.EOF)
 		c.changed.Broadcast()

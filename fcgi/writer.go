@@ -36,12 +36,10 @@ func (w *writer) write(records []byte, more *net.Buffers) error {
 }
 
 func (w *writer) setDeadline() {
-	if w.timeout > 0 {
-		// Setting it costs as much as a record: a deadline that has three quarters left will do.
-		if now := time.Now(); w.deadline.Sub(now) < w.timeout*3/4 {
-			w.deadline = now.Add(w.timeout)
-			_ = w.conn.SetWriteDeadline(w.deadline)
-		}
+	// Setting it costs as much as a record: a deadline that has three quarters left will do.
+	if w.timeout > 0 && time.Until(w.deadline) < w.timeout*3/4 {
+		w.deadline = time.Now().Add(w.timeout)
+		_ = w.conn.SetWriteDeadline(w.deadline)
 	}
 }
 
