@@ -12,6 +12,9 @@ import (
 
 var _ sendfile.Sender = (*call)(nil)
 
+// filePiece is what a record of a file holds: whole pages, which with the header fit what the kernel sends as one (17 fragments).
+const filePiece = 60 << 10
+
 // CanSend implements sendfile.Sender. A record says how long it is before its content comes: that is known of a regular file alone.
 func (r *call) CanSend(src io.Reader) bool {
 	f, isFile := src.(*os.File)
@@ -41,7 +44,7 @@ func (r *call) SendFile(src io.Reader) (sent int64, err error) {
 			return sent, &disconnected{errAborted}
 		}
 		var n int64
-		n, err = r.c.writeFile(r, f, min(left, maxRecords*maxChunk))
+		n, err = r.c.writeFile(r, f, min(left, maxRecords*filePiece))
 		sent += n
 		left -= n
 	}
@@ -81,8 +84,9 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 		return 0, w.err
 	}
 	w.setDeadline()
+	defer backend.Cork(w.conn)() // else each header and the end of each record would be packets of their own
 	for n > 0 {
-		size := min(n, maxChunk)
+		size := min(n, filePiece)
 		m, ferr, err := writeRecord(w.conn, r.id, &io.LimitedReader{R: f, N: size})
 		sent += m
 		n -= m
@@ -100,7 +104,7 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 func writeRecord(conn net.Conn, id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
 	left := src.N
 	var header [headerSize]byte
-	if err := backend.WriteMore(conn, appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
+	if _, err := conn.Write(appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
 		return 0, nil, err
 	}
 	sent, _, err = backend.SendFile(conn, src)

@@ -67,36 +67,19 @@ func SendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err err
 
 const maxSend = 1 << 30 // in one call; it fits an int everywhere
 
-// WriteMore writes p, and says that more follows at once: over TCP it need not be a packet of its own.
-func WriteMore(dst net.Conn, p []byte) error {
-	if tcp, ok := dst.(*net.TCPConn); ok {
-		out, err := tcp.SyscallConn()
-		if err != nil {
-			return err
-		}
-		var serr error
-		err = out.Write(func(fd uintptr) bool {
-			for {
-				n, err := syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE)
-				switch {
-				case err == syscall.EINTR:
-				case err == syscall.EAGAIN:
-					return false
-				case err != nil:
-					serr = err
-					return true
-				default:
-					if p = p[n:]; len(p) == 0 {
-						return true
-					}
-				}
-			}
-		})
-		if err == nil && serr != nil {
-			err = &net.OpError{Op: "write", Net: "tcp", Addr: dst.RemoteAddr(), Err: serr}
-		}
-		return err
+// Cork has what is written to a TCP connection wait until it fills a packet, or until uncork is called.
+func Cork(conn net.Conn) (uncork func()) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return func() {}
 	}
-	_, err := dst.Write(p)
-	return err
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return func() {}
+	}
+	set := func(on int) {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, on) })
+	}
+	set(1)
+	return func() { set(0) }
 }

@@ -13,8 +13,5 @@ const CanSendFile = false
 // SendFile sends nothing.
 func SendFile(net.Conn, *io.LimitedReader) (n int64, ended bool, err error) { return 0, false, nil }
 
-// WriteMore writes p.
-func WriteMore(dst net.Conn, p []byte) error {
-	_, err := dst.Write(p)
-	return err
-}
+// Cork does nothing.
+func Cork(net.Conn) (uncork func()) { return func() {} }
