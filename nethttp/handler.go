@@ -34,6 +34,7 @@ type handler struct {
 type exchange struct {
 	w    http.ResponseWriter
 	r    *http.Request
+	env  gateway.Environ
 	ctx  lazyctx.Context
 	stop atomic.Pointer[func() bool] // ends the watching of the request's own context
 
@@ -74,12 +75,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{w: w, r: r}
 	x.ctx.InitWatcher((*parent)(x), x)
-	env := gateway.Environ{
-		Vars:        h.vars(r, script, path),
-		URLScheme:   "http",
-		Errors:      (*errorLog)(x),
-		Multithread: true,
-	}
+	x.env = *new(gateway.Environ).WithContext(&x.ctx)
+	env := &x.env
+	env.Vars, env.URLScheme, env.Errors, env.Multithread = h.vars(r, script, path), "http", (*errorLog)(x), true
 	if r.TLS != nil {
 		env.URLScheme = "https"
 		addTLS(env.Vars, r.TLS)
@@ -102,7 +100,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			(*stop)()
 		}
 	}()
-	err := gateway.Respond(h.app, env.WithContext(&x.ctx), x)
+	err := gateway.Respond(h.app, env, x)
 	if errors.Is(err, gateway.ErrBroken) {
 		panic(http.ErrAbortHandler) // net/http's way to cut a connection or to reset a stream, without a word in the log
 	}
