@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/last"
 	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/internal/request"
 )
@@ -116,6 +117,7 @@ func (p *Program) Run(app gateway.Application) error {
 		})
 	}
 	t := &transport{w: stdout, ctx: &ctx}
+	last.Known(t)
 	returned := false
 	defer func() {
 		if returned {
@@ -144,7 +146,8 @@ func (p *Program) Run(app gateway.Application) error {
 func finish(t *transport, ctx *lazyctx.Context, body *request.Body) {
 	ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
 	// The host may be sending still. One that has sent SIGTERM waits for the end of the process, not for the answer.
-	if t.err == nil && !errors.Is(ctx.Cause(), gateway.ErrShutdown) {
+	cause := ctx.Cause()
+	if t.err == nil && (cause == gateway.ErrEnded || !errors.Is(cause, gateway.ErrShutdown)) {
 		body.Drain(drainBytes, drainTime)
 	}
 }
