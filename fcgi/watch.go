@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// takeOver is about how long an application has the connection's goroutine for itself.
+// takeOver is how long an application has the connection's goroutine for itself; twice that, if others are under watch already.
 const takeOver = 2 * time.Millisecond
 
 // A watch looks after the connections whose goroutine runs an application, and has those taken over that have waited for one
@@ -19,12 +19,15 @@ type watch struct {
 	runs  bool // the timer does, or look
 }
 
-// add puts a connection under watch. Its mutex is held.
-func (w *watch) add(c *conn) {
+// add puts a connection under watch, and reports whether it is the first, which is looked at in takeOver; else that may be at
+// any time. Its mutex is held.
+func (w *watch) add(c *conn) (first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	first = !w.runs
 	w.conns = append(w.conns, c)
 	w.run()
+	return first
 }
 
 // run sets the timer if it is needed and not set. w.mu is held.
@@ -84,7 +87,9 @@ func (c *conn) setInline(r *call) {
 	c.inline = r
 	c.turn++
 	if !c.listed {
-		c.listed, c.seen = true, c.turn
-		c.s.watch.add(c)
+		c.listed = true
+		if c.s.watch.add(c) {
+			c.seen = c.turn
+		}
 	}
 }
