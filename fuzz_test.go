@@ -244,7 +244,7 @@ func FuzzRequest(f *testing.F) {
 				t.Fatalf("%s is %q", name, value)
 			}
 		}
-		length, err := request.Finish(env)
+		length, err := built.Finish(env)
 		if err != nil {
 			if !errors.Is(err, request.ErrMalformed) || hasControl(err.Error()) || length != -1 {
 				t.Fatalf("%d, %v", length, err)

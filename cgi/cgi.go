@@ -155,11 +155,10 @@ func finish(t *transport, ctx *lazyctx.Context, body *request.Body) {
 // environ makes the request of a process's environment. Its error is one for a 400.
 func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, error) {
 	env := &gateway.Environ{
-		Vars:         make(map[string]string, len(list)+4),
 		Multiprocess: true,
 		RunOnce:      true,
 	}
-	vars := request.Builder{Vars: env.Vars}
+	vars := request.Builder{Vars: make(map[string]string, len(list)+4)}
 	var err error
 	for _, entry := range list {
 		name, value, found := strings.Cut(entry, "=")
@@ -170,10 +169,10 @@ func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, e
 			err = fault // the first is enough: a client may have sent thousands
 		}
 	}
-	if !isRequest(env.Vars) { // from a terminal
-		env.Vars["REQUEST_METHOD"], env.Vars["PATH_INFO"] = "GET", "/"
+	if !isRequest(vars.Vars) { // from a terminal
+		_, _ = vars.Add("REQUEST_METHOD", "GET"), vars.Add("PATH_INFO", "/")
 	}
-	length, fault := request.Finish(env)
+	length, fault := vars.Finish(env)
 	if err == nil {
 		err = fault
 	}

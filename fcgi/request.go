@@ -161,14 +161,14 @@ func (r *call) environ() (*gateway.Environ, error) {
 			}
 		}
 	}
-	vars := built.Vars
-	if vars["CONTENT_LENGTH"] == "-1" && strings.HasPrefix(vars["SERVER_SOFTWARE"], "Caddy/") {
-		delete(vars, "CONTENT_LENGTH") // how Caddy says that it does not know: the client has sent chunks
+	if built.Length == "-1" && strings.HasPrefix(built.Vars["SERVER_SOFTWARE"], "Caddy/") {
+		built.Length = "" // how Caddy says that it does not know: the client has sent chunks
+		delete(built.Vars, "CONTENT_LENGTH")
 	}
 	r.env = *new(gateway.Environ).WithContext(&r.ctx)
 	env := &r.env
-	env.Vars, env.Errors, env.Multithread, env.Multiprocess = vars, (*stderr)(r), true, true
-	length, fault := request.Finish(env)
+	env.Errors, env.Multithread, env.Multiprocess = (*stderr)(r), true, true
+	length, fault := built.Finish(env)
 	switch {
 	case err != nil:
 	case fault != nil:
@@ -196,7 +196,7 @@ func (r *call) limit(n int64) {
 	r.c.mu.Unlock()
 }
 
-// countPairs counts the name-value pairs of s. The error is one for request.Refuse.
+// countPairs counts the name-value pairs of s, which must be whole. The error is one for request.Refuse.
 func countPairs(s string, max int) (n int, err error) {
 	for ; s != ""; n++ {
 		var name string

@@ -114,7 +114,7 @@ func finish(t *testing.T, env *gateway.Environ, length int64) {
 			t.Errorf("%s: %v", env.Vars["REQUEST_URI"], err)
 		}
 	}
-	if n, err := request.Finish(e); err != nil || n != length {
+	if n, err := built.Finish(e); err != nil || n != length {
 		t.Errorf("%s: a server finds %d, %v, want length %d", env.Vars["REQUEST_URI"], n, err, length)
 	}
 	if !maps.Equal(e.Vars, env.Vars) || e.URLScheme != scheme {

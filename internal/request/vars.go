@@ -9,7 +9,7 @@ import (
 	"example.com/gateway"
 )
 
-// ErrMalformed is returned, wrapped with what is wrong, by Builder and Finish for a request that gets a 400.
+// ErrMalformed is returned, wrapped with what is wrong, by a Builder for a request that gets a 400.
 var ErrMalformed = errors.New("gateway: malformed request")
 
 // malformed is an ErrMalformed with what is wrong.
@@ -23,8 +23,13 @@ type Builder struct {
 	// Vars is what has been added. The caller makes it, as large as it will be.
 	Vars map[string]string
 
-	length  string // CONTENT_LENGTH
-	headers uint64 // a Bloom filter of the headers in Vars: a look-up costs as much as to put one in, and few are there twice
+	// Length is CONTENT_LENGTH.
+	Length string
+
+	// What Finish looks at: to look it up costs as much as to put it in.
+	method, protocol, path, serverName, serverPort, https, scheme string
+
+	headers uint64 // a Bloom filter of the headers in Vars, of which few are there twice
 }
 
 // AddNamed is Add for protocols that can say any name: one that no variable has is an error, as of CheckName.
@@ -50,12 +55,13 @@ func (b *Builder) AddNamed(name, value string) error {
 func (b *Builder) Add(name, value string) error {
 	vars := b.Vars
 	if !strings.HasPrefix(name, "HTTP_") {
+		var line, path bool
 		switch name {
 		case "CONTENT_LENGTH":
-			if b.length != "" && b.length != value {
+			if b.Length != "" && b.Length != value {
 				return malformed("CONTENT_LENGTH is there twice")
 			}
-			if b.length = value; value == "" {
+			if b.Length = value; value == "" {
 				return nil
 			}
 		case "CONTENT_TYPE":
@@ -63,17 +69,33 @@ func (b *Builder) Add(name, value string) error {
 				delete(vars, name)
 				return nil
 			}
-			fallthrough
+			line = true
 		// REMOTE_USER is what a client has said, decoded: nginx's is there before anybody has checked it.
-		case "REQUEST_URI", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "REMOTE_USER", "REMOTE_ADDR", "AUTH_TYPE":
-			if hasBreak(value) {
-				return malformed(name + " has a line break or NUL")
-			}
-		case "PATH_INFO", "SCRIPT_NAME", "PATH_TRANSLATED":
+		case "REQUEST_URI", "QUERY_STRING", "REMOTE_USER", "REMOTE_ADDR", "AUTH_TYPE":
+			line = true
+		case "SERVER_NAME":
+			b.serverName, line = value, true
+		case "SERVER_PORT":
+			b.serverPort, line = value, true
+		case "REQUEST_METHOD":
+			b.method = value
+		case "SERVER_PROTOCOL":
+			b.protocol = value
+		case "HTTPS":
+			b.https = value
+		case "REQUEST_SCHEME":
+			b.scheme = value
+		case "PATH_INFO":
+			b.path, path = value, true
+		case "SCRIPT_NAME", "PATH_TRANSLATED":
+			path = true
+		}
+		switch {
+		case line && hasBreak(value):
+			return malformed(name + " has a line break or NUL")
+		case path && strings.IndexByte(value, 0) >= 0:
 			// Decoded, so line breaks are lawful. A NUL ends the string for every C library that gets to see it.
-			if strings.IndexByte(value, 0) >= 0 {
-				return malformed(name + " has a NUL")
-			}
+			return malformed(name + " has a NUL")
 		}
 		vars[name] = value
 		return nil
@@ -149,8 +171,8 @@ func headerName(name string) (kind int) {
 	return kind
 }
 
-// Finish checks the variables of env, which are a Builder's, together, fills in those that must not be missing, and sets
-// URLScheme. It returns the length of the body, -1 if the request does not say.
+// Finish gives env the variables, those that must not be missing too, and URLScheme. It returns the length of the body, -1 if the
+// request does not say, or an error, which wraps ErrMalformed, if what was added is no request.
 //
 // The checks, Add's too, are what a hostile client can reach through a careless host, and what an application may rely on.
 // What a host may do, odd as it is, passes: methods in lower case, HTTP/3, INCLUDED (C25), "%" or invalid UTF-8 in PATH_INFO.
@@ -158,31 +180,33 @@ func headerName(name string) (kind int) {
 // SERVER_PROTOCOL defaults to HTTP/1.0, as RFC 3875 has it for INCLUDED; SERVER_NAME to localhost and SERVER_PORT to the
 // port of the scheme (R32; BusyBox sends none). The scheme is https if HTTPS says on, 1 or yes, as in wsgiref, or else if
 // REQUEST_SCHEME is https (Apache, nginx).
-func Finish(env *gateway.Environ) (length int64, err error) {
-	vars := env.Vars
-	switch method := vars["REQUEST_METHOD"]; {
-	case method == "":
+func (b *Builder) Finish(env *gateway.Environ) (length int64, err error) {
+	vars := b.Vars
+	env.Vars = vars
+	switch {
+	case b.method == "":
 		return -1, malformed("no REQUEST_METHOD") // R28
-	case !isToken(method):
+	case !isToken(b.method):
 		return -1, malformed("REQUEST_METHOD is not a token")
-	}
-	switch protocol := vars["SERVER_PROTOCOL"]; {
-	case protocol == "":
+	case b.protocol == "":
 		vars["SERVER_PROTOCOL"] = "HTTP/1.0"
-	case !isProtocol(protocol):
+	case !isProtocol(b.protocol):
 		return -1, malformed("SERVER_PROTOCOL is not a protocol")
 	}
-	if path := vars["PATH_INFO"]; path != "" && path[0] != '/' {
+	if b.path != "" && b.path[0] != '/' {
 		return -1, malformed("PATH_INFO does not start with a slash") // C14
 	}
-	if length, err = env.ContentLength(); err != nil {
-		return -1, malformed("CONTENT_LENGTH is not a length")
+	length = -1
+	if b.Length != "" {
+		if length, err = env.ContentLength(); err != nil {
+			return -1, malformed("CONTENT_LENGTH is not a length")
+		}
 	}
-	env.URLScheme = scheme(vars)
-	if vars["SERVER_NAME"] == "" {
+	env.URLScheme = b.urlScheme()
+	if b.serverName == "" {
 		vars["SERVER_NAME"] = "localhost"
 	}
-	if vars["SERVER_PORT"] == "" {
+	if b.serverPort == "" {
 		if env.URLScheme == "https" {
 			vars["SERVER_PORT"] = "443"
 		} else {
@@ -198,12 +222,12 @@ func Chunked(env *gateway.Environ) bool {
 	return strings.Contains(strings.ToLower(env.Vars["HTTP_TRANSFER_ENCODING"]), "chunked")
 }
 
-func scheme(vars map[string]string) string {
-	switch strings.ToLower(vars["HTTPS"]) {
+func (b *Builder) urlScheme() string {
+	switch strings.ToLower(b.https) {
 	case "on", "1", "yes":
 		return "https"
 	case "":
-		if strings.EqualFold(vars["REQUEST_SCHEME"], "https") {
+		if strings.EqualFold(b.scheme, "https") {
 			return "https"
 		}
 	}

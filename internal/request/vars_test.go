@@ -96,8 +96,7 @@ func finish(env *gateway.Environ) (length int64, err error) {
 	if err != nil {
 		return -1, err
 	}
-	env.Vars = built.Vars
-	return request.Finish(env)
+	return built.Finish(env)
 }
 
 // vars returns the variables of a good request, changed.

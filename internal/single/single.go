@@ -99,7 +99,7 @@ func (s *Server) Handle(nc *backend.Conn) {
 		return
 	}
 	begun = true
-	c.respond(vars.Vars, err)
+	c.respond(&vars, err)
 }
 
 // ReadString reads n bytes. It takes memory for what has come, not for what was announced.
@@ -144,11 +144,11 @@ type conn struct {
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSize) }}
 
-func (c *conn) respond(vars map[string]string, err error) {
+func (c *conn) respond(vars *request.Builder, err error) {
 	s := c.s
-	env := &gateway.Environ{Vars: vars, Errors: (*errorLog)(c), Multithread: true, Multiprocess: true}
-	length, fault := request.Finish(env)
-	c.protocol = vars["SERVER_PROTOCOL"]
+	env := &gateway.Environ{Errors: (*errorLog)(c), Multithread: true, Multiprocess: true}
+	length, fault := vars.Finish(env)
+	c.protocol = env.Vars["SERVER_PROTOCOL"]
 	switch {
 	case err != nil:
 	case fault != nil:

@@ -329,7 +329,7 @@ var faults = []fault{
 		"D2/an-error-after-a-block-can-be-told"},
 	{fastcgi, "the id is free before the response is over", "\tr.state = ending\n\tr.in.close(c)", "\tr.state = ending\n\tdelete(c.requests, r.id)\n\tr.id++\n\tr.in.close(c)",
 		"R15/a-body-of-many-blocks-arrives"},
-	{fastcgi, "the flags are those of a process", "env.Multithread, env.Multiprocess = vars, (*stderr)(r), true, true", "env.Multithread, env.Multiprocess = vars, (*stderr)(r), false, true",
+	{fastcgi, "the flags are those of a process", "env.Multithread, env.Multiprocess = (*stderr)(r), true, true", "env.Multithread, env.Multiprocess = (*stderr)(r), false, true",
 		"R49/a-server-of-one-thread-calls-once-at-a-time"},
 
 	// nethttp.
