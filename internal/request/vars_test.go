@@ -1,7 +1,9 @@
 package request_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -60,6 +62,47 @@ func TestAddCombinesWhatIsRepeated(t *testing.T) {
 		if err != nil || !maps.Equal(vars, c.want) {
 			t.Errorf("%s: %q, %v, want %q", c.name, vars, err, c.want)
 		}
+	}
+}
+
+// What makes two lines of one is found wherever it is, and nothing else is taken for it.
+func TestALineBreakIsFoundEverywhere(t *testing.T) {
+	t.Parallel()
+	for length := 1; length <= 25; length++ {
+		for at := range length {
+			for c := range 256 {
+				for _, filler := range []byte{'a', 0x0E, 0x0C, 0x01, 0x80, 0xFF} {
+					value := bytes.Repeat([]byte{filler}, length)
+					value[at] = byte(c)
+					err := (&request.Builder{Vars: map[string]string{}}).Add("HTTP_X", string(value))
+					if want := c == '\n' || c == '\r' || c == 0; want != (err != nil) {
+						t.Fatalf("%q: %v", value, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Whatever two headers are called, neither is lost nor taken for the other; and each is one, however often it comes.
+func TestHeadersOfManyNames(t *testing.T) {
+	t.Parallel()
+	vars, want := map[string]string{}, map[string]string{}
+	built := request.Builder{Vars: vars}
+	for i := range 2000 {
+		name := fmt.Sprintf("HTTP_%X", i%700)
+		value := fmt.Sprint(i)
+		if old := want[name]; old != "" {
+			want[name] = old + ", " + value
+		} else {
+			want[name] = value
+		}
+		if err := built.Add(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !maps.Equal(vars, want) {
+		t.Errorf("%v, want %v", vars, want)
 	}
 }
 
