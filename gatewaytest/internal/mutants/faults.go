@@ -327,7 +327,7 @@ var faults = []fault{
 		"R15/a-body-of-one-block-arrives"},
 	{fastcgi, "a broken response ends cleanly", "r.end(errors.Is(err, gateway.ErrBroken) ||", "r.end(false && errors.Is(err, gateway.ErrBroken) ||",
 		"D2/an-error-after-a-block-can-be-told"},
-	{fastcgi, "the id is free before the response is over", "\tr.state = ending\n\tr.in.close(c)", "\tr.state = ending\n\tdelete(c.requests, r.id)\n\tr.id++\n\tr.in.close(c)",
+	{fastcgi, "the id is free before the response is over", "\tr.state = ending\n\tr.in.close(c)", "\tr.state = ending\n\tc.requests.remove(r)\n\tr.id++\n\tr.in.close(c)",
 		"R15/a-body-of-many-blocks-arrives"},
 	{fastcgi, "the flags are those of a process", "env.Multithread, env.Multiprocess = (*stderr)(r), true, true", "env.Multithread, env.Multiprocess = (*stderr)(r), false, true",
 		"R49/a-server-of-one-thread-calls-once-at-a-time"},
