@@ -159,17 +159,19 @@ func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, e
 		RunOnce:      true,
 	}
 	vars := request.Builder{Vars: make(map[string]string, len(list)+4)}
+	isRequest := false
 	var err error
 	for _, entry := range list {
 		name, value, found := strings.Cut(entry, "=")
 		if !found || name == "" {
 			continue // Windows has "=C:=C:\dir"
 		}
+		isRequest = isRequest || isOfRequest(name)
 		if fault := vars.Add(name, value); err == nil {
 			err = fault // the first is enough: a client may have sent thousands
 		}
 	}
-	if !isRequest(vars.Vars) { // from a terminal
+	if !isRequest { // from a terminal
 		_, _ = vars.Add("REQUEST_METHOD", "GET"), vars.Add("PATH_INFO", "/")
 	}
 	length, fault := vars.Finish(env)
@@ -189,13 +191,12 @@ func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, e
 	return env, body, err
 }
 
-// isRequest reports whether a host has set any of the variables that make a request.
-func isRequest(vars map[string]string) bool {
-	for _, name := range [...]string{"GATEWAY_INTERFACE", "REQUEST_METHOD", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO",
-		"QUERY_STRING", "REQUEST_URI", "CONTENT_LENGTH", "CONTENT_TYPE"} {
-		if _, found := vars[name]; found {
-			return true
-		}
+// isOfRequest reports whether a variable is one of those that a host sets, any of which makes a request.
+func isOfRequest(name string) bool {
+	switch name {
+	case "GATEWAY_INTERFACE", "REQUEST_METHOD", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO",
+		"QUERY_STRING", "REQUEST_URI", "CONTENT_LENGTH", "CONTENT_TYPE":
+		return true
 	}
 	return false
 }

@@ -222,7 +222,7 @@ func TestNoRequestIsGetRoot(t *testing.T) {
 		}
 	}
 	for _, entry := range []string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SCRIPT_NAME=", "PATH_INFO=/",
-		"QUERY_STRING=", "REQUEST_URI=/", "CONTENT_LENGTH=0", "CONTENT_TYPE=a/b"} {
+		"QUERY_STRING=", "REQUEST_URI=/", "CONTENT_LENGTH=0", "CONTENT_TYPE=a/b", "CONTENT_LENGTH=", "CONTENT_TYPE="} {
 		if r := serve([]string{entry}, strings.NewReader("")); r.stdout != badRequest {
 			t.Errorf("%q alone: stdout is %q, want a 400", entry, r.stdout)
 		}

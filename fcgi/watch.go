@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// takeOver is how long an application has the connection's goroutine for itself; twice that, if others are under watch already.
+// takeOver is how long an application has the connection's goroutine for itself; up to twice that, if the timer is set for others, or
+// for a request before it.
 const takeOver = 2 * time.Millisecond
 
 // A watch looks after the connections whose goroutine runs an application, and has those taken over that have waited for one
@@ -68,7 +69,9 @@ func (w *watch) look() {
 // lookAt has the connection taken over if it is with the same application as when it was last looked at, unless that has read
 // since: then it sees whatever comes. It reports whether the connection is to be looked at again.
 func (c *conn) lookAt() bool {
-	c.mu.Lock()
+	if !c.mu.TryLock() { // it may be writing to a disk that is slow, and the others are not to wait for that
+		return true
+	}
 	defer c.mu.Unlock()
 	switch {
 	case c.inline == nil:

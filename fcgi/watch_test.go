@@ -1,9 +1,12 @@
 package fcgi_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/gateway"
 )
 
 // An application that is slow is noticed also on connections that have been busy all the time: the next request is not left unseen.
@@ -39,4 +42,34 @@ func TestASlowRequestAfterManyFastOnes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An application has the connection's goroutine for 2 ms if its connection alone is under watch, and else for 2 to 4: not less, since
+// most end before, and to take over costs more than they do.
+func TestHowLongAnApplicationHasTheConnection(t *testing.T) {
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if strings.HasPrefix(env.Vars["PATH_INFO"], "/slow") {
+			time.Sleep(time.Second)
+		}
+		return echo(env, start)
+	}
+	inBubble(t, app, nil, func(b *bubble) {
+		first, second := b.dial(), b.dial()
+		var all sync.WaitGroup
+		quick := func(c *client, least, most time.Duration) {
+			begun := time.Now()
+			c.send(get(1, "/slow"))
+			if a := c.roundTrip(2, get(2, "/quick")); a.body() != "/quick " {
+				t.Errorf("%q", a.stdout)
+			}
+			if took := time.Since(begun); took < least || took > most {
+				t.Errorf("the second request was seen after %v, want %v to %v", took, least, most)
+			}
+			c.read(1)
+		}
+		all.Go(func() { quick(first, 2*time.Millisecond, 2*time.Millisecond) })
+		time.Sleep(time.Millisecond)
+		all.Go(func() { quick(second, 2*time.Millisecond, 4*time.Millisecond) })
+		all.Wait()
+	})
 }

@@ -71,7 +71,7 @@ func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value stri
 			isSCGI = value == "1"
 		}
 		// "Duplicate names are not allowed in the headers", but nginx sends each of a repeated header's lines, and whatever
-		// the deployer says twice: request.Add knows what to do.
+		// the deployer says twice: request.Builder knows what to do.
 		if err := add(name, value); err != nil {
 			return err
 		}

@@ -47,7 +47,8 @@ func (b *Builder) AddNamed(name, value string) error {
 //
 // A repeated HTTP_ variable is one header in several lines: joined with ", ", cookies with "; " (C28, E19; fcgiwrap,
 // HAProxy and h2o send such). Of another repeated variable the last one counts, since that is how deployers override
-// what nginx's fastcgi_params has; but two lengths that differ are an error, that is how requests are smuggled (E22).
+// what nginx's fastcgi_params has, but each value must be one that the variable may have; and two lengths that differ are an
+// error, that is how requests are smuggled (E22).
 // An HTTP_ name with a lower-case letter or a "-" is none that a host makes of a header's, and is left out (IsHeader).
 // HTTP_PROXY, which libraries take for configuration (httpoxy, CVE-2016-5385), and HTTP_CONTENT_TYPE and
 // HTTP_CONTENT_LENGTH, which would rival the real ones, are left out, as are CONTENT_TYPE and CONTENT_LENGTH if they are

@@ -38,6 +38,8 @@ func TestAddCombinesWhatIsRepeated(t *testing.T) {
 		{"what no host makes of a header's name (E6)", [][2]string{{"HTTP_X-USER", "admin"}, {"HTTP_X_USER", "alice"}, {"HTTP_x_user", "admin"},
 			{"HTTP_Proxy", "http://evil"}, {"HTTP_CONTENT-LENGTH", "9"}, {"HTTP_X.y", "a"}}, map[string]string{"HTTP_X_USER": "alice"}},
 		{"what a host may make of an odd one", [][2]string{{"HTTP_X.Z", "b"}}, map[string]string{"HTTP_X.Z": "b"}},
+		{"a type, and then none", [][2]string{{"CONTENT_TYPE", "a/b"}, {"CONTENT_TYPE", ""}}, map[string]string{}},
+		{"a value that no variable may have, and then another", [][2]string{{"REMOTE_USER", "a\nb"}, {"REMOTE_USER", "c"}}, nil},
 		{"a header's name that is none", [][2]string{{"HTTP_X Y", "a"}}, nil},
 		{"a header's name with a line break", [][2]string{{"HTTP_X\r\nY", "a"}}, nil},
 		{"HTTPS is no header", [][2]string{{"HTTPS", "off"}, {"HTTPS", "on"}}, map[string]string{"HTTPS": "on"}},
@@ -45,7 +47,7 @@ func TestAddCombinesWhatIsRepeated(t *testing.T) {
 		{"a header with LF, the second time", [][2]string{{"HTTP_X", "a"}, {"HTTP_X", "b\n"}}, nil},
 		{"a header with NUL", [][2]string{{"HTTP_X", "\x00"}}, nil},
 		{"a header with other bytes", [][2]string{{"HTTP_X", "\t\x01\x7f\xff é"}}, map[string]string{"HTTP_X": "\t\x01\x7f\xff é"}},
-		{"a variable with LF is for Finish to judge", [][2]string{{"PATH_INFO", "/a\nb"}}, map[string]string{"PATH_INFO": "/a\nb"}},
+		{"a path with LF, which is lawful", [][2]string{{"PATH_INFO", "/a\nb"}}, map[string]string{"PATH_INFO": "/a\nb"}},
 	} {
 		vars := map[string]string{}
 		built := request.Builder{Vars: vars}
