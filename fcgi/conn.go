@@ -34,9 +34,8 @@ type conn struct {
 	reading  bool      // a goroutine is in the reader
 	serving  bool      // a goroutine is in serve, or will be
 	inline   *call     // the request whose application that goroutine runs, if it does
-	pumped   bool      // ... and has read since it was last looked at
 	listed   bool      // the watch looks at it
-	turn     uint32    // counts what inline was
+	turn     uint32    // counts what inline was, and the reads of that
 	seen     uint32    // turn when it was last looked at
 	plural   bool      // the host has had several requests open at a time
 	answered bool      // some request has ended
@@ -91,7 +90,7 @@ func (c *conn) serve() {
 			go r.run()
 			continue
 		}
-		c.pumped, r.inlined = false, true
+		r.inlined = true
 		c.setInline(r)
 		c.mu.Unlock()
 		if !c.runInline(r) {
@@ -135,7 +134,6 @@ func (c *conn) handBack(r *call) bool {
 	if !r.inlined || r.waiting == 0 || !r.in.empty() || r.in.err != nil || len(c.requests) > 1 || c.running > 1 || c.plural {
 		return false
 	}
-	c.pumped = true
 	c.setInline(r)
 	return true
 }

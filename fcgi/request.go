@@ -245,7 +245,8 @@ func (r *call) Read(p []byte) (n int, err error) {
 
 // pump reads for an application while the goroutine that serves is with one. c.mu is held, but not while it reads.
 func (c *conn) pump(r *call, p []byte) (n int) {
-	c.reading, c.pumped = true, true
+	c.reading = true
+	c.turn++ // the watch has nothing to take over while it reads
 	c.mu.Unlock()
 	n, ready, err := c.step(r, p)
 	c.mu.Lock()

@@ -75,8 +75,8 @@ func (c *conn) lookAt() bool {
 	defer c.mu.Unlock()
 	switch {
 	case c.inline == nil:
-	case c.pumped || c.seen != c.turn:
-		c.pumped, c.seen = false, c.turn
+	case c.seen != c.turn:
+		c.seen = c.turn
 		return true
 	default:
 		go c.takeOver()
