@@ -212,8 +212,7 @@ func (l *acceptCounter) Accept() (net.Conn, error) {
 
 // served reports whether some connection has a goroutine, be it one that has not come to it yet.
 func served() bool {
-	buf := make([]byte, 4<<20)
-	all := string(buf[:runtime.Stack(buf, true)])
+	all := stacks()
 	return strings.Contains(all, "fcgi.(*conn)") || strings.Contains(all, "created by example.com/gateway/internal/backend.(*Server).Serve in ")
 }
 

@@ -395,11 +395,14 @@ func checkGoroutines(t testing.TB) {
 	t.Errorf("goroutines are left:\n%s", left)
 }
 
+func stacks() string {
+	buf := make([]byte, 4<<20)
+	return string(buf[:runtime.Stack(buf, true)])
+}
+
 func goroutines() string {
-	buf := make([]byte, 1<<20)
-	buf = buf[:runtime.Stack(buf, true)]
 	var left []string
-	for g := range strings.SplitSeq(string(buf), "\n\n") {
+	for g := range strings.SplitSeq(stacks(), "\n\n") {
 		if strings.Contains(g, "gateway/fcgi.(*") {
 			left = append(left, g)
 		}

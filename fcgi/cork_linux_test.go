@@ -2,7 +2,6 @@ package fcgi_test
 
 import (
 	"net"
-	"os"
 	"syscall"
 	"testing"
 
@@ -28,12 +27,7 @@ func TestNothingIsCorkedAfterAFile(t *testing.T) {
 	path := fileOf(t, numbered(300_000))
 	l := &keptListener{listenTCP(t), make(chan net.Conn, 1)}
 	c := serveOn(t, l, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		_, err = start("200 OK", plain, nil)
-		return gateway.Reader(f, 0), err
+		return fileBody(path, plain, start)
 	}).dial()
 	if a := c.roundTrip(1, get(1, "/")); len(a.body()) != 300_000 {
 		t.Fatalf("%d bytes", len(a.body()))

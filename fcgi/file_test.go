@@ -30,6 +30,16 @@ func fileOf(t testing.TB, content string) string {
 	return path
 }
 
+// fileBody is what an application does that answers with a file.
+func fileBody(path string, headers gateway.Headers, start gateway.StartResponse) (gateway.Body, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	_, err = start("200 OK", headers, nil)
+	return gateway.Reader(f, 0), err
+}
+
 // An upper file has all that an *os.File has, and other bytes.
 type upper struct{ *os.File }
 
@@ -123,12 +133,7 @@ func TestFilesBesideOthers(t *testing.T) {
 					}
 				}), err
 			}
-			f, err := os.Open(path)
-			if err != nil {
-				return nil, err
-			}
-			_, err = start("200 OK", plain, nil)
-			return gateway.Reader(f, 0), err
+			return fileBody(path, plain, start)
 		}).dial()
 		var requests []string
 		for id := uint16(1); id <= 6; id++ {
@@ -154,12 +159,7 @@ func TestFileThatIsCut(t *testing.T) {
 			if env.Vars["PATH_INFO"] != "/cut" {
 				return s.call(env, start)
 			}
-			f, err := os.Open(path)
-			if err != nil {
-				return nil, err
-			}
-			_, err = start("200 OK", plain.Add("Content-Length", fmt.Sprint(len(content))), nil)
-			return gateway.Reader(f, 0), err
+			return fileBody(path, plain.Add("Content-Length", fmt.Sprint(len(content))), start)
 		}).dial()
 		c.send(get(2, "/other"))
 		other := s.next("/other")
@@ -192,15 +192,14 @@ func TestClientThatLeavesInAFile(t *testing.T) {
 	} {
 		closed := make(chan error, 1)
 		c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-			f, err := os.Open(path)
+			body, err := fileBody(path, plain, start)
 			if err != nil {
 				return nil, err
 			}
-			_, err = start("200 OK", plain, nil)
-			return gateway.OnClose(gateway.Reader(f, 0), func() error {
+			return gateway.OnClose(body, func() error {
 				closed <- env.Context().Err()
 				return nil
-			}), err
+			}), nil
 		}).dial()
 		c.send(get(1, "/"))
 		c.until("the beginning", func() bool { return len(c.answer(1).stdout) > 100_000 })
