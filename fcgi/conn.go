@@ -206,7 +206,7 @@ func (c *conn) by() (t time.Time) {
 	if len(c.requests) == 0 {
 		if c.started && !c.inRecord && c.buffered() == 0 {
 			c.since = time.Time{}
-			// Asking for the time is a good part of what a request costs.
+			// One that is nearly as good is kept, without a second look at the clock.
 			if left := time.Until(c.deadline); left <= l.IdleTimeout && left > l.IdleTimeout-l.IdleTimeout/16 {
 				return c.deadline
 			}

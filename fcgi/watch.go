@@ -10,8 +10,8 @@ import (
 const takeOver = 2 * time.Millisecond
 
 // A watch looks after the connections whose goroutine runs an application, and has those taken over that have waited for one
-// long enough. It is one timer for all of a server's connections: one for each request, which nearly always ends long
-// before, costs as much as to parse the request.
+// long enough. It is one timer for all of a server's connections: one for each request would nearly always be set and
+// stopped for nothing, which was 3 percent of what a request costs.
 type watch struct {
 	mu    sync.Mutex
 	conns []*conn

@@ -26,7 +26,7 @@ type Builder struct {
 	// Length is CONTENT_LENGTH.
 	Length string
 
-	// What Finish looks at: to look it up costs as much as to put it in.
+	// What Finish looks at: to look it up costs nearly as much as to put it in.
 	method, protocol, path, serverName, serverPort, https, scheme string
 
 	headers uint64 // a Bloom filter of the headers in Vars, of which few are there twice
