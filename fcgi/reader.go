@@ -5,13 +5,15 @@ import (
 	"net"
 	"sync"
 	"syscall"
+
+	"example.com/gateway/internal/backend"
 )
 
 // A reader is the buffered, receiving half of a connection. It holds its buffer only while something is in it or
 // expected: an idle connection costs little more than its goroutine.
 type reader struct {
 	conn    net.Conn
-	raw     syscall.RawConn // nil if the connection is none of the system's
+	raw     syscall.RawConn // as of backend.Raw
 	tryRead func(fd uintptr) bool
 	tryBoth func(fd uintptr) bool
 	into    []byte         // what tryBoth fills before the buffer
@@ -35,8 +37,7 @@ var bufs = sync.Pool{New: func() any { return new([bufSize]byte) }}
 
 func (b *reader) init(conn net.Conn) {
 	b.conn = conn
-	if sc, ok := conn.(syscall.Conn); ok && canTryRead {
-		b.raw, _ = sc.SyscallConn()
+	if b.raw = backend.Raw(conn); b.raw != nil {
 		b.tryRead, b.tryBoth = b.readFd, b.readBothFd
 	}
 }

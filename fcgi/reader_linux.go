@@ -2,30 +2,19 @@ package fcgi
 
 import (
 	"syscall"
-	"unsafe"
+
+	"example.com/gateway/internal/nonblock"
 )
 
 const canReadBoth = true
 
 // readBothFd is readFd into two places.
 func (b *reader) readBothFd(fd uintptr) bool {
-	for {
-		ahead := b.space()
-		iov := [2]syscall.Iovec{{Base: unsafe.SliceData(b.into)}, {Base: unsafe.SliceData(ahead)}}
-		iov[0].SetLen(len(b.into))
-		iov[1].SetLen(min(len(ahead), b.ahead))
-		n, _, errno := syscall.Syscall(syscall.SYS_READV, fd, uintptr(unsafe.Pointer(&iov)), uintptr(len(iov)))
-		switch errno {
-		case 0:
-			b.n, b.readErr = int(n), nil
-			return true
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			b.giveBack()
-			return false
-		default:
-			b.n, b.readErr = 0, errno
-			return true
-		}
+	ahead := b.space()
+	b.n, b.readErr = nonblock.ReadBoth(fd, b.into, ahead[:min(len(ahead), b.ahead)])
+	if b.readErr == syscall.EAGAIN {
+		b.giveBack()
+		return false
 	}
+	return true
 }

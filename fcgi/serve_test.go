@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +208,64 @@ func TestOneWritePerResponse(t *testing.T) {
 			t.Errorf("%d bytes took %d writes", size, n)
 		}
 		conn.mu.Unlock()
+	}
+}
+
+// A maskedConn has the methods of a socket, and bytes of its own.
+type maskedConn struct{ *net.UnixConn }
+
+func mask(p []byte) []byte {
+	q := slices.Clone(p)
+	for i := range q {
+		q[i] ^= 0x55
+	}
+	return q
+}
+
+func (c maskedConn) Read(p []byte) (int, error) {
+	n, err := c.UnixConn.Read(p)
+	copy(p, mask(p[:n]))
+	return n, err
+}
+
+func (c maskedConn) Write(p []byte) (int, error) { return c.UnixConn.Write(mask(p)) }
+
+type maskedListener struct{ net.Listener }
+
+func (l maskedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return maskedConn{conn.(*net.UnixConn)}, nil
+}
+
+// What a type of the listener's has in it is not read from or written to behind its back.
+func TestConnectionThatIsMoreThanItsSocket(t *testing.T) {
+	path := fileOf(t, numbered(100_000))
+	body := strings.Repeat("body ", 20_000)
+	s := serveOn(t, maskedListener{listenUnix(t)}, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if env.Vars["PATH_INFO"] == "/file" {
+			return fileBody(path, plain, start)
+		}
+		got, err := io.ReadAll(env.Input)
+		if err != nil {
+			return nil, err
+		}
+		_, err = start("200 OK", plain, nil)
+		return gateway.Bytes(got), err
+	})
+	conn, err := net.Dial("unix", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, maskedConn{conn.(*net.UnixConn)})
+	c.sendAside(request(1, keepConn, "POST", "/", body))
+	if a := c.read(1); a.body() != body {
+		t.Errorf("%.100q", a.stdout)
+	}
+	if a := c.roundTrip(1, get(1, "/file")); a.body() != numbered(100_000) {
+		t.Errorf("%.100q", a.stdout)
 	}
 }
 

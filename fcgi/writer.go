@@ -2,23 +2,33 @@ package fcgi
 
 import (
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/backend"
 )
 
 // A writer is the sending half of a connection.
 type writer struct {
-	conn    net.Conn
-	timeout time.Duration
+	conn     net.Conn
+	timeout  time.Duration
+	raw      syscall.RawConn // as of backend.Raw
+	tryWrite func(fd uintptr) bool
 
 	mu       sync.Mutex // held to write
 	deadline time.Time
-	err      error // sticky
+	err      error  // sticky
+	left     []byte // what tryWrite has to write
+	writeErr error  // ... met
 }
 
-func (w *writer) init(conn net.Conn, timeout time.Duration) { w.conn, w.timeout = conn, timeout }
+func (w *writer) init(conn net.Conn, timeout time.Duration) {
+	w.conn, w.timeout, w.raw = conn, timeout, backend.Raw(conn)
+	w.tryWrite = w.writeFd
+}
 
 // write sends whole records, and then more if that is not nil. w.mu is held.
 func (w *writer) write(records []byte, more *net.Buffers) error {
@@ -27,10 +37,17 @@ func (w *writer) write(records []byte, more *net.Buffers) error {
 	}
 	w.setDeadline()
 	var err error
-	if more == nil {
+	switch {
+	case more != nil:
+		_, err = backend.WriteBuffers(w.conn, more)
+	case w.raw == nil:
 		_, err = w.conn.Write(records)
-	} else {
-		_, err = more.WriteTo(w.conn)
+	default:
+		w.left, w.writeErr = records, nil
+		if err = w.raw.Write(w.tryWrite); err == nil && w.writeErr != nil {
+			err = os.NewSyscallError("write", w.writeErr)
+		}
+		w.left = nil
 	}
 	return w.fail(err)
 }

@@ -14,13 +14,8 @@ const CanSendFile = true
 // system that has no pages to send, nor for a connection that is more than its socket. Its error is the connection's. The file
 // stands behind what was sent, also after a deadline.
 func SendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err error) {
-	var socket syscall.Conn
-	switch dst := dst.(type) { // and no type that has one of these in it: its Write is to be called
-	case *net.TCPConn:
-		socket = dst
-	case *net.UnixConn:
-		socket = dst
-	default:
+	out := Raw(dst)
+	if out == nil {
 		return 0, false, nil
 	}
 	file, ok := src.R.(*os.File)
@@ -30,10 +25,6 @@ func SendFile(dst net.Conn, src *io.LimitedReader) (n int64, ended bool, err err
 	in, err := file.SyscallConn()
 	if err != nil {
 		return 0, false, nil
-	}
-	out, err := socket.SyscallConn()
-	if err != nil {
-		return 0, false, err
 	}
 	var werr error
 	rerr := in.Read(func(infd uintptr) bool {
@@ -69,12 +60,8 @@ const maxSend = 1 << 30 // in one call; it fits an int everywhere
 
 // Cork has what is written to a TCP connection wait until it fills a packet, or until uncork is called.
 func Cork(conn net.Conn) (uncork func()) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return func() {}
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	raw := Raw(conn)
+	if _, ok := conn.(*net.TCPConn); !ok || raw == nil {
 		return func() {}
 	}
 	set := func(on int) {

@@ -343,7 +343,7 @@ func (c *conn) lost(err error) error {
 func (c *conn) send(bufs *net.Buffers) (int64, error) {
 	return c.insist(func() (n int64, err error) {
 		if len(*bufs) > 1 {
-			return bufs.WriteTo(c.nc.Conn)
+			return backend.WriteBuffers(c.nc.Conn, bufs)
 		}
 		m, err := c.nc.Conn.Write((*bufs)[0]) // the common case, without writev(2)
 		(*bufs)[0] = (*bufs)[0][m:]

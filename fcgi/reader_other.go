@@ -1,7 +1,0 @@
-//go:build !unix
-
-package fcgi
-
-const canTryRead = false
-
-func (b *reader) readFd(uintptr) bool { return true }
