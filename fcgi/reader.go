@@ -16,12 +16,12 @@ type reader struct {
 	raw     syscall.RawConn // as of backend.Raw
 	tryRead func(fd uintptr) bool
 	tryBoth func(fd uintptr) bool
-	into    []byte         // what tryBoth fills before the buffer
-	ahead   int            // how much it reads behind that
-	n       int            // result of tryRead or tryBoth
-	readErr error          // ... the other
-	buf     *[bufSize]byte // nil while nothing is expected
-	r, w    int            // buf[r:w] is unread
+	into    []byte // what tryBoth fills before the buffer
+	ahead   int    // how much it reads behind that
+	n       int    // result of tryRead or tryBoth
+	readErr error  // ... the other
+	buf     []byte // nil while nothing is expected
+	r, w    int    // buf[r:w] is unread
 
 	// The record that is being read.
 	cur      header
@@ -47,10 +47,10 @@ func (b *reader) buffered() int { return b.w - b.r }
 // space returns what of the buffer is free, or all of it if nothing is left unread.
 func (b *reader) space() []byte {
 	if b.buf == nil {
-		b.buf = bufs.Get().(*[bufSize]byte)
+		b.buf = bufs.Get().(*[bufSize]byte)[:]
 	}
 	if b.r > 0 {
-		b.w = copy(b.buf[:], b.buf[b.r:b.w])
+		b.w = copy(b.buf, b.buf[b.r:b.w])
 		b.r = 0
 	}
 	return b.buf[b.w:]
@@ -59,14 +59,36 @@ func (b *reader) space() []byte {
 // giveBack returns an empty buffer to the pool.
 func (b *reader) giveBack() {
 	if b.buf != nil && b.buffered() == 0 {
-		bufs.Put(b.buf)
-		b.buf, b.r, b.w = nil, 0, 0
+		b.setBuf(nil)
+		b.r, b.w = 0, 0
 	}
+}
+
+func (b *reader) setBuf(buf []byte) {
+	if len(b.buf) == bufSize {
+		bufs.Put((*[bufSize]byte)(b.buf))
+	}
+	b.buf = buf
+}
+
+// putBack puts bytes in front of what is unread.
+func (b *reader) putBack(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if len(b.space()) >= len(p) {
+		copy(b.buf[len(p):], b.buf[:b.w])
+	} else {
+		large := make([]byte, len(p)+b.w)
+		copy(large[len(p):], b.buf[:b.w])
+		b.setBuf(large)
+	}
+	b.w += copy(b.buf, p)
 }
 
 // more waits for more bytes.
 func (b *reader) more() error {
-	if b.raw == nil || b.buffered() > 0 {
+	if b.raw == nil {
 		n, err := b.conn.Read(b.space())
 		b.w += n
 		if n > 0 {
@@ -89,8 +111,8 @@ func (b *reader) more() error {
 	return b.readErr
 }
 
-// moreInto waits for more bytes while the buffer is empty, and puts them into p; what is behind them, ahead bytes at most, goes into
-// the buffer in the same system call where there is one for that: the header of the next record.
+// moreInto waits for more bytes while the buffer is empty, and puts them into p. If p is full, up to ahead bytes of what is behind
+// them go into the buffer in the same system call, where there is one for that.
 func (b *reader) moreInto(p []byte, ahead int) (n int, err error) {
 	if b.raw == nil || !canReadBoth || ahead == 0 {
 		if n, err = b.conn.Read(p); n > 0 {

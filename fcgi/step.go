@@ -276,19 +276,7 @@ func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 	case r == nil:
 		return 0, c.drop()
 	case direct && c.buffered() == 0 && len(p) >= bufSize:
-		if err := c.wait(); err != nil {
-			return 0, err
-		}
-		ahead := 0
-		if len(p) >= c.left {
-			ahead = c.cur.padding + headerSize
-		}
-		err := c.read(func() (err error) {
-			n, err = c.moreInto(p[:min(len(p), c.left)], ahead)
-			return err
-		})
-		c.left -= n
-		return n, err
+		return c.readInto(p)
 	}
 	if err := c.need(1); err != nil {
 		return 0, err

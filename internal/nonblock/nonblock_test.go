@@ -29,7 +29,7 @@ func pair(t *testing.T) (a, b uintptr) {
 
 // Small calls and those that are too large to be made without the runtime's knowing.
 func TestWhatIsWrittenIsRead(t *testing.T) {
-	for _, size := range []int{1, 1000, 64 << 10, 64<<10 + 1, 1 << 20} {
+	for _, size := range []int{1, 1000, 256 << 10, 256<<10 + 1, 1 << 20} {
 		a, b := pair(t)
 		want := make([]byte, size)
 		for i := range want {

@@ -5,8 +5,9 @@ import (
 	"unsafe"
 )
 
-// maxRaw is how much a call may copy without the runtime's knowing of it, which may have to wait for it: that is some 10 µs.
-const maxRaw = 64 << 10
+// maxRaw is how much a call may copy without the runtime's knowing of it. The garbage collector may have to wait for it: that is
+// some 30 µs.
+const maxRaw = 256 << 10
 
 // ReadBoth is readv(2) into p and then q. It returns 0 and no error at the end.
 func ReadBoth(fd uintptr, p, q []byte) (int, error) {

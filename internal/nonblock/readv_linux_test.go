@@ -10,30 +10,39 @@ import (
 )
 
 func TestReadBoth(t *testing.T) {
-	for _, size := range []int{5, 64 << 10} {
-		a, b := pair(t)
-		p, q := make([]byte, size), make([]byte, 3)
-		if n, err := nonblock.ReadBoth(b, p, q); n != 0 || err != syscall.EAGAIN {
-			t.Errorf("nothing there: %d, %v, want EAGAIN", n, err)
+	const size = 5
+	a, b := pair(t)
+	p, q := make([]byte, size), make([]byte, 3)
+	if n, err := nonblock.ReadBoth(b, p, q); n != 0 || err != syscall.EAGAIN {
+		t.Errorf("nothing there: %d, %v, want EAGAIN", n, err)
+	}
+	for _, want := range []struct{ send, p, q string }{
+		{"01234abcde", "01234", "abc"},
+		{"", "de", ""},
+		{"f", "f", ""},
+	} {
+		if n, err := nonblock.Write(a, []byte(want.send)); n != len(want.send) || err != nil {
+			t.Fatalf("write: %d, %v", n, err)
 		}
-		text := strings.Repeat("x", size) + "abcde"
-		for _, want := range []struct{ send, p, q string }{
-			{text, text[:size], "abc"},
-			{"", "de", ""},
-			{"f", "f", ""},
-		} {
-			if n, err := nonblock.Write(a, []byte(want.send)); n != len(want.send) || err != nil {
-				t.Fatalf("write: %d, %v", n, err)
-			}
-			n, err := nonblock.ReadBoth(b, p, q)
-			m := min(n, size)
-			if err != nil || string(p[:m]) != want.p || string(q[:n-m]) != want.q {
-				t.Errorf("%d bytes, %v, want %d and %q", n, err, len(want.p), want.q)
-			}
+		n, err := nonblock.ReadBoth(b, p, q)
+		m := min(n, size)
+		if err != nil || string(p[:m]) != want.p || string(q[:n-m]) != want.q {
+			t.Errorf("%q and %q, %v, want %q and %q", p[:m], q[:n-m], err, want.p, want.q)
 		}
-		if err := syscall.Shutdown(int(a), syscall.SHUT_WR); err != nil {
-			t.Fatal(err)
-		}
+	}
+
+	large, text := make([]byte, 1<<20), strings.Repeat("large", 20_000) // more room than a call without the runtime's knowing may have
+	if n, err := nonblock.Write(a, []byte(text)); n != len(text) || err != nil {
+		t.Fatalf("write: %d, %v", n, err)
+	}
+	if n, err := nonblock.ReadBoth(b, large, q); err != nil || string(large[:n]) != text {
+		t.Errorf("%d bytes, %v, want %d", n, err, len(text))
+	}
+
+	if err := syscall.Shutdown(int(a), syscall.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range [][]byte{p, large} {
 		if n, err := nonblock.ReadBoth(b, p, q); n != 0 || err != nil {
 			t.Errorf("the end: %d, %v", n, err)
 		}
