@@ -69,11 +69,11 @@ func TestLargeReads(t *testing.T) {
 	for name, l := range map[string]net.Listener{"unix": listenUnix(t), "tcp": listenTCP(t), "pipe": pipes} {
 		s := serveOn(t, l, readLarge)
 		for _, record := range []struct{ size, padding int }{
-			{30, 0}, {1000, 7}, {8184, 0}, {8192, 8}, {32768, 0}, {32767, 1}, {32768, 255}, {65528, 0}, {65535, 1},
+			{30, 0}, {1000, 7}, {8192, 8}, {32768, 0}, {32767, 255}, {65535, 1},
 		} {
-			body := numbered(min(300_000, 3000*record.size))
+			body := numbered(min(200_000, 1000*record.size))
 			same := func() (int, int) { return record.size, record.padding }
-			for _, size := range []int{8192, 32768, 32768 + 8, 65536, 65536 + 16, 1 << 20} {
+			for _, size := range []int{8192, 32768, 65536 + 16, 1 << 20} {
 				for _, withLength := range []bool{true, false} {
 					what := fmt.Sprintf("%s, records of %d and %d, reads of %d, length %v", name, record.size, record.padding, size, withLength)
 					var c *client
