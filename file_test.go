@@ -72,7 +72,7 @@ func TestFileGoesOutThroughTheTransportsOwnWay(t *testing.T) {
 		want                       []byte
 		err                        error
 	}{
-		{name: "whole", path: path, calls: "head write" + strings.Repeat(" file", 18), want: content},
+		{name: "whole", path: path, calls: "head write" + strings.Repeat(" file", 20), want: content},
 		{name: "from the position, to the length (R137)", path: path, seek: 100, length: "100000",
 			calls: "head write file", want: content[100:100100]},
 		{name: "no more than one block", path: path, length: "8192", calls: "head write", want: content[:8192]},
@@ -81,7 +81,7 @@ func TestFileGoesOutThroughTheTransportsOwnWay(t *testing.T) {
 		{name: "shorter than declared (R87)", path: path, seek: size - 10000, length: "20000",
 			calls: "head write file", want: content[size-10000:], err: gateway.ErrContentLength},
 		{name: "the client leaves", path: path, failAt: 2, calls: "head write file file",
-			want: content[:8192+512<<10], err: errSocket},
+			want: content[:8192+480<<10], err: errSocket},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, err := os.Open(test.path)

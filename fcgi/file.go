@@ -2,7 +2,6 @@ package fcgi
 
 import (
 	"io"
-	"net"
 	"os"
 
 	"example.com/gateway"
@@ -12,7 +11,8 @@ import (
 
 var _ sendfile.Sender = (*call)(nil)
 
-// filePiece is what a record of a file holds: whole pages, which with the header fit what the kernel sends as one (17 fragments).
+// filePiece is what a record of a file holds: whole pages, which with the header fit a packet of the loopback interface, and what
+// the kernel sends as one (17 fragments).
 const filePiece = 60 << 10
 
 // CanSend implements sendfile.Sender. A record says how long it is before its content comes: that is known of a regular file alone.
@@ -84,10 +84,9 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 		return 0, w.err
 	}
 	w.setDeadline()
-	defer backend.Cork(w.conn)() // else each header and the end of each record would be packets of their own
 	for n > 0 {
 		size := min(n, filePiece)
-		m, ferr, err := writeRecord(w.conn, r.id, &io.LimitedReader{R: f, N: size})
+		m, ferr, err := w.writeRecord(r.id, &io.LimitedReader{R: f, N: size})
 		sent += m
 		n -= m
 		switch {
@@ -101,20 +100,20 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 }
 
 // writeRecord writes a STDOUT record of the content that src has. ferr is why there was less of it, err is the connection's.
-func writeRecord(conn net.Conn, id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
+func (w *writer) writeRecord(id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
 	left := src.N
 	var header [headerSize]byte
-	if _, err := conn.Write(appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
+	if err := w.send(appendHeader(header[:0], typeStdout, id, int(left)), true); err != nil {
 		return 0, nil, err
 	}
-	sent, _, err = backend.SendFile(conn, src)
+	sent, _, err = backend.SendFile(w.conn, src)
 	if left -= sent; left == 0 || err != nil {
 		return sent, nil, err
 	}
 	// The system cannot send this file over this connection, or it has ended.
 	buf := make([]byte, left)
 	n, ferr := io.ReadFull(src.R, buf)
-	if _, err := conn.Write(buf); err != nil {
+	if err := w.send(buf, false); err != nil {
 		return sent, nil, err
 	}
 	if ferr == io.EOF {

@@ -22,6 +22,7 @@ type writer struct {
 	deadline time.Time
 	err      error  // sticky
 	left     []byte // what tryWrite has to write
+	more     bool   // ... and something will follow
 	writeErr error  // ... met
 }
 
@@ -37,19 +38,26 @@ func (w *writer) write(records []byte, more *net.Buffers) error {
 	}
 	w.setDeadline()
 	var err error
-	switch {
-	case more != nil:
+	if more != nil {
 		_, err = backend.WriteBuffers(w.conn, more)
-	case w.raw == nil:
-		_, err = w.conn.Write(records)
-	default:
-		w.left, w.writeErr = records, nil
-		if err = w.raw.Write(w.tryWrite); err == nil && w.writeErr != nil {
-			err = os.NewSyscallError("write", w.writeErr)
-		}
-		w.left = nil
+	} else {
+		err = w.send(records, false)
 	}
 	return w.fail(err)
+}
+
+// send sends p. If there is more to come it may wait for that, to be in the same packet. w.mu is held.
+func (w *writer) send(p []byte, more bool) error {
+	if w.raw == nil {
+		_, err := w.conn.Write(p)
+		return err
+	}
+	w.left, w.more, w.writeErr = p, more, nil
+	defer func() { w.left = nil }()
+	if err := w.raw.Write(w.tryWrite); err != nil || w.writeErr == nil {
+		return err
+	}
+	return os.NewSyscallError("write", w.writeErr)
 }
 
 func (w *writer) setDeadline() {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"example.com/gateway/internal/backend"
@@ -60,40 +59,4 @@ func TestAFileIsSentByTheSystem(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v, want %d", network, len(got), err, len(want))
 		}
 	}
-}
-
-// What is corked must not stay so: the next answer would wait for 200 milliseconds.
-func TestCorkIsTakenOut(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	conn, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	corked := func() int {
-		raw, err := conn.(*net.TCPConn).SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var on int
-		var serr error
-		if err := raw.Control(func(fd uintptr) { on, serr = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK) }); err != nil || serr != nil {
-			t.Fatal(err, serr)
-		}
-		return on
-	}
-	uncork := backend.Cork(conn)
-	if corked() != 1 {
-		t.Error("it is not corked")
-	}
-	uncork()
-	if corked() != 0 {
-		t.Error("it is still corked")
-	}
-	backend.Cork(struct{ net.Conn }{conn})() // something around it may count what it writes
 }

@@ -12,6 +12,3 @@ const CanSendFile = false
 
 // SendFile sends nothing.
 func SendFile(net.Conn, *io.LimitedReader) (n int64, ended bool, err error) { return 0, false, nil }
-
-// Cork does nothing.
-func Cork(net.Conn) (uncork func()) { return func() {} }

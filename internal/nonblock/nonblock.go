@@ -21,10 +21,15 @@ func Read(fd uintptr, p []byte) (n int, err error) {
 	}
 }
 
-// Write is write(2). It may write a part of p.
-func Write(fd uintptr, p []byte) (n int, err error) {
+// Write is write(2). It may write a part of p. If more is to follow, what does not fill a packet may wait for it.
+func Write(fd uintptr, p []byte, more bool) (n int, err error) {
 	for {
-		if n, err = write(fd, p); err != syscall.EINTR {
+		if more {
+			n, err = writeMore(fd, p)
+		} else {
+			n, err = write(fd, p)
+		}
+		if err != syscall.EINTR {
 			return max(n, 0), err
 		}
 	}

@@ -29,7 +29,8 @@ func pair(t *testing.T) (a, b uintptr) {
 
 // Small calls and those that are too large to be made without the runtime's knowing.
 func TestWhatIsWrittenIsRead(t *testing.T) {
-	for _, size := range []int{1, 1000, 256 << 10, 256<<10 + 1, 1 << 20} {
+	for i, size := range []int{1, 1000, 1000, 256 << 10, 256<<10 + 1, 1 << 20, 1 << 20} {
+		more := i%2 == 1
 		a, b := pair(t)
 		want := make([]byte, size)
 		for i := range want {
@@ -39,7 +40,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		buf := make([]byte, size+1)
 		for left := want; len(got) < size; {
 			if len(left) > 0 {
-				n, err := nonblock.Write(a, left)
+				n, err := nonblock.Write(a, left, more)
 				if n < 0 || err != nil && err != syscall.EAGAIN {
 					t.Fatalf("%d bytes: write returned %d, %v", size, n, err)
 				}
@@ -68,7 +69,7 @@ func TestNothingToReadAndNoRoomToWrite(t *testing.T) {
 		var n int
 		var err error
 		for i := 0; err == nil && i < 1<<20; i++ {
-			n, err = nonblock.Write(a, make([]byte, size))
+			n, err = nonblock.Write(a, make([]byte, size), false)
 		}
 		if n != 0 || err != syscall.EAGAIN {
 			t.Errorf("write of %d to a full socket returned %d, %v, want EAGAIN", size, n, err)
@@ -85,8 +86,10 @@ func TestEndAndErrors(t *testing.T) {
 		if n, err := nonblock.Read(b, make([]byte, size)); n != 0 || err != nil {
 			t.Errorf("read at the end returned %d, %v, want 0 and no error", n, err)
 		}
-		if n, err := nonblock.Write(a, make([]byte, size)); n != 0 || !errors.Is(err, syscall.EPIPE) {
-			t.Errorf("write after the end returned %d, %v, want EPIPE", n, err)
+		for _, more := range []bool{false, true} {
+			if n, err := nonblock.Write(a, make([]byte, size), more); n != 0 || !errors.Is(err, syscall.EPIPE) {
+				t.Errorf("write after the end returned %d, %v, want EPIPE", n, err)
+			}
 		}
 		if n, err := nonblock.Read(1<<20, make([]byte, size)); n != 0 || !errors.Is(err, syscall.EBADF) {
 			t.Errorf("read of no descriptor returned %d, %v, want EBADF", n, err)

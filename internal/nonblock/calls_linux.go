@@ -31,3 +31,7 @@ func ReadBoth(fd uintptr, p, q []byte) (int, error) {
 		}
 	}
 }
+
+func writeMore(fd uintptr, p []byte) (int, error) {
+	return syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE)
+}

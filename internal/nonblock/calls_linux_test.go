@@ -21,7 +21,7 @@ func TestReadBoth(t *testing.T) {
 		{"", "de", ""},
 		{"f", "f", ""},
 	} {
-		if n, err := nonblock.Write(a, []byte(want.send)); n != len(want.send) || err != nil {
+		if n, err := nonblock.Write(a, []byte(want.send), false); n != len(want.send) || err != nil {
 			t.Fatalf("write: %d, %v", n, err)
 		}
 		n, err := nonblock.ReadBoth(b, p, q)
@@ -32,7 +32,7 @@ func TestReadBoth(t *testing.T) {
 	}
 
 	large, text := make([]byte, 1<<20), strings.Repeat("large", 20_000) // more room than a call without the runtime's knowing may have
-	if n, err := nonblock.Write(a, []byte(text)); n != len(text) || err != nil {
+	if n, err := nonblock.Write(a, []byte(text), false); n != len(text) || err != nil {
 		t.Fatalf("write: %d, %v", n, err)
 	}
 	if n, err := nonblock.ReadBoth(b, large, q); err != nil || string(large[:n]) != text {
