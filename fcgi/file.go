@@ -103,7 +103,7 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 func (w *writer) writeRecord(id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
 	left := src.N
 	var header [headerSize]byte
-	if err := w.send(appendHeader(header[:0], typeStdout, id, int(left)), true); err != nil {
+	if _, err := w.WriteMore(appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
 		return 0, nil, err
 	}
 	sent, _, err = backend.SendFile(w.conn, src)
@@ -113,7 +113,7 @@ func (w *writer) writeRecord(id uint16, src *io.LimitedReader) (sent int64, ferr
 	// The system cannot send this file over this connection, or it has ended.
 	buf := make([]byte, left)
 	n, ferr := io.ReadFull(src.R, buf)
-	if err := w.send(buf, false); err != nil {
+	if _, err := w.Write(buf); err != nil {
 		return sent, nil, err
 	}
 	if ferr == io.EOF {

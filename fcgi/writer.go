@@ -2,9 +2,7 @@ package fcgi
 
 import (
 	"net"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"example.com/gateway"
@@ -13,22 +11,18 @@ import (
 
 // A writer is the sending half of a connection.
 type writer struct {
-	conn     net.Conn
-	timeout  time.Duration
-	raw      syscall.RawConn // as of backend.Raw
-	tryWrite func(fd uintptr) bool
+	conn    net.Conn
+	timeout time.Duration
 
 	mu       sync.Mutex // held to write
 	deadline time.Time
-	err      error  // sticky
-	left     []byte // what tryWrite has to write
-	more     bool   // ... and something will follow
-	writeErr error  // ... met
+	err      error // sticky
+	backend.Writer
 }
 
 func (w *writer) init(conn net.Conn, timeout time.Duration) {
-	w.conn, w.timeout, w.raw = conn, timeout, backend.Raw(conn)
-	w.tryWrite = w.writeFd
+	w.conn, w.timeout = conn, timeout
+	w.Init(conn)
 }
 
 // write sends whole records, and then more if that is not nil. w.mu is held.
@@ -39,25 +33,11 @@ func (w *writer) write(records []byte, more *net.Buffers) error {
 	w.setDeadline()
 	var err error
 	if more != nil {
-		_, err = backend.WriteBuffers(w.conn, more)
+		_, err = w.WriteBuffers(more)
 	} else {
-		err = w.send(records, false)
+		_, err = w.Write(records)
 	}
 	return w.fail(err)
-}
-
-// send sends p. If there is more to come it may wait for that, to be in the same packet. w.mu is held.
-func (w *writer) send(p []byte, more bool) error {
-	if w.raw == nil {
-		_, err := w.conn.Write(p)
-		return err
-	}
-	w.left, w.more, w.writeErr = p, more, nil
-	defer func() { w.left = nil }()
-	if err := w.raw.Write(w.tryWrite); err != nil || w.writeErr == nil {
-		return err
-	}
-	return os.NewSyscallError("write", w.writeErr)
 }
 
 func (w *writer) setDeadline() {

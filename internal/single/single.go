@@ -63,7 +63,9 @@ const (
 func (s *Server) Handle(nc *backend.Conn) {
 	defer nc.Close()
 	c := &conn{s: s, nc: nc, in: readers.Get().(*bufio.Reader)}
-	c.in.Reset(nc.Conn)
+	c.r.Init(nc.Conn)
+	c.w.Init(nc.Conn)
+	c.in.Reset(&c.r)
 	begun := false
 	defer func() {
 		if !begun {
@@ -125,7 +127,9 @@ func ReadString(r *bufio.Reader, n int) (string, error) {
 type conn struct {
 	s    *Server
 	nc   *backend.Conn
-	in   *bufio.Reader
+	r    backend.Reader
+	w    backend.Writer
+	in   *bufio.Reader // of r
 	ctx  lazyctx.Context
 	body request.Body
 
@@ -343,9 +347,9 @@ func (c *conn) lost(err error) error {
 func (c *conn) send(bufs *net.Buffers) (int64, error) {
 	return c.insist(func() (n int64, err error) {
 		if len(*bufs) > 1 {
-			return backend.WriteBuffers(c.nc.Conn, bufs)
+			return c.w.WriteBuffers(bufs)
 		}
-		m, err := c.nc.Conn.Write((*bufs)[0]) // the common case, without writev(2)
+		m, err := c.w.Write((*bufs)[0]) // the common case, without writev(2)
 		(*bufs)[0] = (*bufs)[0][m:]
 		return int64(m), err
 	})

@@ -17,19 +17,3 @@ func (b *reader) readFd(fd uintptr) bool {
 	}
 	return true
 }
-
-// writeFd writes what is left, until there is no room.
-func (w *writer) writeFd(fd uintptr) bool {
-	for len(w.left) > 0 {
-		n, err := nonblock.Write(fd, w.left, w.more)
-		w.left = w.left[n:]
-		if err == syscall.EAGAIN {
-			return false
-		}
-		if err != nil {
-			w.writeErr = err
-			return true
-		}
-	}
-	return true
-}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package fcgi
+
+func (b *reader) readFd(uintptr) bool { return true }
