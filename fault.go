@@ -122,8 +122,8 @@ func (r *response) report(err error) {
 		line += string(p.stack)
 	}
 	// R47: errors of the log are nobody's business.
-	if r.log.Errors != nil {
-		_, _ = r.log.Errors.Write([]byte(line))
+	if r.errors != nil {
+		_, _ = r.errors.Write([]byte(line))
 	}
 }
 

@@ -33,11 +33,11 @@ const (
 // A response is the one state machine of this module: a request's way from Call to Close. It is never reused, so that
 // what an application keeps of one request cannot reach another.
 type response struct {
-	t   Transport
-	env Environ         // the application's, with Input and Context that end with the response
-	in  io.Reader       // the server's Input
-	log *Environ        // the server's, for its Errors, whatever the application makes of its own; not after Respond
-	ctx lazyctx.Context // the application's Context
+	t      Transport
+	env    *Environ         // the application's, with Input and Context that end with the response
+	in     io.Reader        // the server's Input
+	errors io.Writer        // the server's Errors, whatever the application makes of its own; not after Respond
+	ctx    *lazyctx.Context // the application's Context
 
 	mu       sync.Mutex  // held by start, write and yield; a call that finds it held overlaps another
 	phase    phase       // guarded by mu, as all that follows but for the atomics
@@ -85,18 +85,29 @@ const (
 	maxIgnoredElsewhere = 1 << 20
 )
 
-func respond(app Application, env *Environ, t Transport) error {
-	r := new(response) // field by field: a literal of this size is built twice
-	r.t, r.env, r.in, r.log = t, *env, env.Input, env
+// newResponse returns a response with an environ for the application. A server of this module has made one for this request alone,
+// and its Context, and gives them away; of another's there is a copy, for which it is all the same what becomes of it.
+func newResponse(env *Environ, t Transport) *response {
+	var r *response // field by field: a literal of this size is built twice
+	if ctx, ok := env.ctx.(*lazyctx.Context); ok && ctx.Take() {
+		r = new(response)
+		r.env, r.ctx = env, ctx
+	} else {
+		own := new(struct {
+			response
+			env Environ
+			ctx lazyctx.Context
+		})
+		own.ctx.Init(env.Context(), nil)
+		own.env = *env
+		own.env.ctx = &own.ctx
+		r = &own.response
+		r.env, r.ctx = &own.env, &own.ctx
+	}
+	r.t, r.in, r.errors = t, env.Input, env.Errors
 	r.headers = r.scratch[:0]
 	r.declared, r.bytes = -1, -1
 	r.head = r.method() == "HEAD"
-	parent := env.ctx
-	if parent == nil {
-		parent = context.Background()
-	}
-	r.ctx.Init(parent, nil)
-	r.env.ctx = &r.ctx
 	r.env.Input = (*input)(r)
 	if r.env.Errors == nil {
 		r.env.Errors = io.Discard
@@ -104,7 +115,11 @@ func respond(app Application, env *Environ, t Transport) error {
 	if r.env.Vars == nil {
 		r.env.Vars = make(map[string]string)
 	}
+	return r
+}
 
+func respond(app Application, env *Environ, t Transport) error {
+	r := newResponse(env, t)
 	var body Body
 	var err error
 	returned := false
@@ -124,7 +139,7 @@ func respond(app Application, env *Environ, t Transport) error {
 // call invokes the application, once (R4).
 func (r *response) call(app Application) (body Body, err error) {
 	defer recoverTo(&err)
-	body, err = app.Call(&r.env, r.start)
+	body, err = app.Call(r.env, r.start)
 	if body == nil && err == nil {
 		err = errNoBody
 	}

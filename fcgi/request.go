@@ -1,6 +1,7 @@
 package fcgi
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -25,8 +26,8 @@ type call struct {
 	response
 	aborted atomic.Bool
 
-	whole  string // the parameters, if they came in one piece
-	pieces []byte // or else collected
+	whole  string        // the parameters, if they came in one piece
+	pieces *bytes.Buffer // or else collected
 
 	// Guarded by c.mu.
 	state    state
@@ -85,6 +86,7 @@ func newCall(c *conn, id uint16, keep bool) *call {
 	r := &call{c: c, id: id, keep: keep}
 	r.in.init()
 	r.ctx.InitWatcher(c.ctx, r)
+	r.ctx.Give()
 	return r
 }
 
@@ -107,9 +109,10 @@ func (r *call) watch() {
 func (r *call) addParams(piece []byte) {
 	switch {
 	case r.pieces != nil:
-		r.pieces = append(r.pieces, piece...)
+		r.pieces.Write(piece)
 	case r.whole != "":
-		r.pieces = append([]byte(r.whole), piece...)
+		r.pieces = bytes.NewBufferString(r.whole)
+		r.pieces.Write(piece)
 	default:
 		r.whole = string(piece)
 	}
@@ -146,7 +149,7 @@ var errGoexit = errors.New("fcgi: the application ended its goroutine")
 func (r *call) environ() (*gateway.Environ, error) {
 	params := r.whole
 	if r.pieces != nil {
-		params = string(r.pieces)
+		params = r.pieces.String()
 		r.pieces = nil
 	}
 	limits := &r.c.s.limits

@@ -1,6 +1,7 @@
 package fcgi_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -658,5 +659,45 @@ func TestProtocolErrorLeavesOthersTheirAnswer(t *testing.T) {
 func TestServeNeedsAnApplication(t *testing.T) {
 	if err := new(fcgi.Server).Serve(listenUnix(t)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("Serve without an application: %v", err)
+	}
+}
+
+// nowhere is a transport that drops the response.
+type nowhere struct{}
+
+func (nowhere) WriteHead(string, gateway.Headers) error { return nil }
+func (nowhere) Write(block []byte) (int, error)         { return len(block), nil }
+
+// What ends with a response that an application makes of its own environ is not what the server gave to the application.
+func TestResponseWithinAResponse(t *testing.T) {
+	read := func(env *gateway.Environ) string {
+		b := make([]byte, 3)
+		n, err := io.ReadFull(env.Input, b)
+		if err != nil {
+			return err.Error()
+		}
+		return string(b[:n])
+	}
+	var kept *gateway.Environ
+	c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		var parts []string
+		err := gateway.Respond(gateway.ApplicationFunc(func(inner *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			parts = append(parts, read(inner))
+			kept = inner
+			_, err := start("200 OK", plain, nil)
+			return gateway.Text("dropped"), err
+		}), env, nowhere{})
+		if _, kerr := kept.Input.Read(make([]byte, 1)); err != nil || kerr != gateway.ErrEnded || context.Cause(kept.Context()) != gateway.ErrEnded {
+			t.Errorf("the inner response: %v, a read after it: %v, its Context: %v", err, kerr, context.Cause(kept.Context()))
+		}
+		if err := env.Context().Err(); err != nil {
+			t.Errorf("the Context has ended with the inner response: %v", err)
+		}
+		parts = append(parts, read(env))
+		_, err = start("200 OK", plain, nil)
+		return gateway.Text(strings.Join(parts, " ")), err
+	}).dial()
+	if a := c.roundTrip(1, request(1, keepConn, "POST", "/", "abcdef")); a.body() != "abc def" {
+		t.Errorf("%q", a.stdout)
 	}
 }

@@ -75,6 +75,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{w: w, r: r}
 	x.ctx.InitWatcher((*parent)(x), x)
+	x.ctx.Give()
 	x.env = *new(gateway.Environ).WithContext(&x.ctx)
 	env := &x.env
 	env.Vars, env.URLScheme, env.Errors, env.Multithread = h.vars(r, script, path), "http", (*errorLog)(x), true

@@ -15,13 +15,18 @@ import (
 // anything else. All other methods may be called concurrently.
 type Context struct {
 	parent  context.Context
-	watch   func()
 	watcher Watcher
+	given   bool
 
-	mu     sync.Mutex
-	inner  context.Context // nil until it is asked for
+	mu    sync.Mutex
+	made  *made // nil until it is asked for
+	cause error // of Cancel
+}
+
+// A made is what a Context was made into.
+type made struct {
+	context.Context
 	cancel context.CancelCauseFunc
-	cause  error // of Cancel
 }
 
 var _ context.Context = (*Context)(nil)
@@ -29,40 +34,60 @@ var _ context.Context = (*Context)(nil)
 // Init sets the parent, and a function that is called once, when Done or Err is first asked for and the context has
 // not ended: it arranges for Cancel to be called some time later, and must not call it itself. watch may be nil.
 func (c *Context) Init(parent context.Context, watch func()) {
-	c.parent, c.watch = parent, watch
+	c.parent = parent
+	if watch != nil {
+		c.watcher = watchFunc(watch)
+	}
 }
 
 // A Watcher is the function of Init as an interface, which a server's request can be without an allocation.
 type Watcher interface{ Watch() }
+
+type watchFunc func()
+
+func (f watchFunc) Watch() { f() }
 
 // InitWatcher is Init with a Watcher.
 func (c *Context) InitWatcher(parent context.Context, watcher Watcher) {
 	c.parent, c.watcher = parent, watcher
 }
 
+// Give says that the context, and the Environ that it is the Context of, belong to one request, and that whoever takes them first may
+// do with both what the response requires.
+func (c *Context) Give() { c.given = true }
+
+// Take reports whether they were given, and nobody has taken them.
+func (c *Context) Take() bool {
+	given := c.given
+	if given { // and otherwise nothing is written: others may ask at the same time
+		c.given = false
+	}
+	return given
+}
+
 // Cancel ends the context. The first cause stays, be it the parent's.
 func (c *Context) Cancel(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inner == nil && c.parentCause() != nil {
+	if c.made == nil && c.parentCause() != nil {
 		return
 	}
 	if c.cause == nil {
 		c.cause = cause
 	}
-	if c.cancel != nil {
-		c.cancel(cause)
+	if c.made != nil {
+		c.made.cancel(cause)
 	}
 }
 
 // Cause returns why the context has ended, or nil. Unlike Err it does not begin to watch.
 func (c *Context) Cause() error {
 	c.mu.Lock()
-	inner, cause := c.inner, c.cause
+	made, cause := c.made, c.cause
 	c.mu.Unlock()
 	switch {
-	case inner != nil:
-		return context.Cause(inner)
+	case made != nil:
+		return context.Cause(made)
 	case cause != nil:
 		return cause
 	}
@@ -88,9 +113,9 @@ func (c *Context) Deadline() (deadline time.Time, ok bool) { return c.parent.Dea
 // Value implements context.Context.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()
-	inner, cause := c.inner, c.cause
+	made, cause := c.made, c.cause
 	c.mu.Unlock()
-	if inner == nil && cause == nil && c.parentCause() == nil {
+	if made == nil && cause == nil && c.parentCause() == nil {
 		return c.parent.Value(key)
 	}
 	// context.Cause finds the context that was cancelled by asking for a value.
@@ -100,25 +125,22 @@ func (c *Context) Value(key any) any {
 func (c *Context) make() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inner != nil {
-		return c.inner
+	if c.made != nil {
+		return c.made
 	}
+	c.made = new(made)
 	if c.cause != nil {
 		// Too late to watch anything, the parent included.
-		c.inner, c.cancel = context.WithCancelCause(context.WithoutCancel(c.parent))
-		c.cancel(c.cause)
-		return c.inner
+		c.made.Context, c.made.cancel = context.WithCancelCause(context.WithoutCancel(c.parent))
+		c.made.cancel(c.cause)
+		return c.made
 	}
-	c.inner, c.cancel = context.WithCancelCause(c.parent)
+	c.made.Context, c.made.cancel = context.WithCancelCause(c.parent)
 	if cause := c.parentCause(); cause != nil {
-		c.cancel(cause) // a parent without a Done does not tell by itself that it has ended
+		c.made.cancel(cause) // a parent without a Done does not tell by itself that it has ended
 	}
-	switch {
-	case c.inner.Err() != nil:
-	case c.watch != nil:
-		c.watch()
-	case c.watcher != nil:
+	if c.made.Err() == nil && c.watcher != nil {
 		c.watcher.Watch()
 	}
-	return c.inner
+	return c.made
 }

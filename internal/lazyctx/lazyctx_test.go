@@ -308,3 +308,15 @@ type undone struct {
 }
 
 func (u undone) Err() error { return u.cause }
+
+func TestWhatIsGivenIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	c, _ := of(context.Background())
+	if c.Take() {
+		t.Error("it was taken and not given")
+	}
+	c.Give()
+	if !c.Take() || c.Take() {
+		t.Error("it was not taken once")
+	}
+}

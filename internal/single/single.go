@@ -131,6 +131,7 @@ type conn struct {
 	w    backend.Writer
 	in   *bufio.Reader // of r
 	ctx  lazyctx.Context
+	env  gateway.Environ
 	body request.Body
 
 	protocol string // SERVER_PROTOCOL, before the application had the variables
@@ -150,7 +151,11 @@ var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSi
 
 func (c *conn) respond(vars *request.Builder, err error) {
 	s := c.s
-	env := &gateway.Environ{Errors: (*errorLog)(c), Multithread: true, Multiprocess: true}
+	c.ctx.InitWatcher(s.Backend.Context(), c)
+	c.ctx.Give()
+	c.env = *new(gateway.Environ).WithContext(&c.ctx)
+	env := &c.env
+	env.Errors, env.Multithread, env.Multiprocess = (*errorLog)(c), true, true
 	length, fault := vars.Finish(env)
 	c.protocol = env.Vars["SERVER_PROTOCOL"]
 	switch {
@@ -180,14 +185,13 @@ func (c *conn) respond(vars *request.Builder, err error) {
 	}
 	c.body.Init((*bodyReader)(c), length, s.Limits.MaxBodyBytes)
 	env.Input = &c.body
-	c.ctx.Init(s.Backend.Context(), func() { go c.watch() })
 	broken := true // also when the application ends its goroutine and nothing else is known
 	defer func() {
 		s.InFlight.Add(-1)
 		c.ctx.Cancel(gateway.ErrEnded)
 		c.end(broken)
 	}()
-	err = gateway.Respond(app, env.WithContext(&c.ctx), c)
+	err = gateway.Respond(app, env, c)
 	broken = errors.Is(err, gateway.ErrBroken)
 }
 
@@ -280,7 +284,9 @@ func (c *conn) setReadDeadline(timeout time.Duration) {
 	_ = c.nc.Conn.SetReadDeadline(deadline)
 }
 
-// watch is called when the application asks for Done.
+// Watch implements lazyctx.Watcher: the application asks for Done.
+func (c *conn) Watch() { go c.watch() }
+
 func (c *conn) watch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

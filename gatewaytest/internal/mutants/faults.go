@@ -159,7 +159,7 @@ var faults = []fault{
 		"D10/the-context-lives-as-long-as-the-response"},
 	{engine, "the Context does not end when the client leaves", "\tr.ctx.Cancel(err)\n", "",
 		"D10/the-context-ends-when-the-client-leaves"},
-	{lazy, "the Context ends without its cause", "\t\tc.cancel(cause)\n", "\t\tc.cancel(nil)\n",
+	{lazy, "the Context ends without its cause", "\t\tc.made.cancel(cause)\n", "\t\tc.made.cancel(nil)\n",
 		"D10/the-context-ends-when-the-client-leaves"},
 
 	// Bodies.
