@@ -21,15 +21,10 @@ func Read(fd uintptr, p []byte) (n int, err error) {
 	}
 }
 
-// Write is write(2). It may write a part of p. If more is to follow, what does not fill a packet may wait for it.
+// Write is write(2). It may write a part of p. If more is to follow, what does not fill a packet may wait for that.
 func Write(fd uintptr, p []byte, more bool) (n int, err error) {
 	for {
-		if more {
-			n, err = writeMore(fd, p)
-		} else {
-			n, err = write(fd, p)
-		}
-		if err != syscall.EINTR {
+		if n, err = write(fd, p, more); err != syscall.EINTR {
 			return max(n, 0), err
 		}
 	}
