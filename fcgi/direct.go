@@ -3,6 +3,9 @@ package fcgi
 // A large part of a body goes from the socket to where the application wants it. A record is at most 64 KiB, and 32 or 8 of
 // most hosts: to read each by itself costs several times as much as to take the headers out of what was read in one go.
 
+// maxDirect is how much is read of several records in one go: what turns out not to be of the body needs a buffer of that size.
+const maxDirect = 128 << 10
+
 // readInto reads a part of the content of a STDIN record into p, and what it can of the records after it if they have the same body.
 func (c *conn) readInto(p []byte) (n int, err error) {
 	if err := c.wait(); err != nil {
@@ -11,10 +14,11 @@ func (c *conn) readInto(p []byte) (n int, err error) {
 	ahead := 0
 	switch {
 	case len(p) < c.left:
-	case len(p) == c.left || c.plural: // of several requests, none's records go through another's memory
+	case len(p) == c.left || c.plural: // with several requests at a time, what follows is as likely another's, and would only be put back
 		p = p[:c.left]
 		ahead = c.cur.padding + headerSize
 	default:
+		p = p[:min(len(p), maxDirect)]
 		ahead = headerSize
 	}
 	err = c.read(func() (err error) {

@@ -46,6 +46,9 @@ func (b *reader) buffered() int { return b.w - b.r }
 
 // space returns what of the buffer is free, or all of it if nothing is left unread.
 func (b *reader) space() []byte {
+	if len(b.buf) > bufSize {
+		b.giveBack() // putBack's, if it has served its purpose
+	}
 	if b.buf == nil {
 		b.buf = bufs.Get().(*[bufSize]byte)[:]
 	}

@@ -128,19 +128,21 @@ func (c *Context) make() context.Context {
 	if c.made != nil {
 		return c.made
 	}
-	c.made = new(made)
+	m := new(made)
 	if c.cause != nil {
 		// Too late to watch anything, the parent included.
-		c.made.Context, c.made.cancel = context.WithCancelCause(context.WithoutCancel(c.parent))
-		c.made.cancel(c.cause)
-		return c.made
+		m.Context, m.cancel = context.WithCancelCause(context.WithoutCancel(c.parent))
+		m.cancel(c.cause)
+		c.made = m
+		return m
 	}
-	c.made.Context, c.made.cancel = context.WithCancelCause(c.parent)
+	m.Context, m.cancel = context.WithCancelCause(c.parent)
 	if cause := c.parentCause(); cause != nil {
-		c.made.cancel(cause) // a parent without a Done does not tell by itself that it has ended
+		m.cancel(cause) // a parent without a Done does not tell by itself that it has ended
 	}
-	if c.made.Err() == nil && c.watcher != nil {
+	c.made = m
+	if m.Err() == nil && c.watcher != nil {
 		c.watcher.Watch()
 	}
-	return c.made
+	return m
 }

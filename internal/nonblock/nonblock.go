@@ -3,8 +3,8 @@
 // Package nonblock reads from and writes to sockets that never block, which those of package net are.
 //
 // Around each of its calls, package syscall lets the runtime take the processor away, since a call may wait. One of a socket that
-// does not block never does; but the system may run somebody else in the middle of it, such as the peer, which has just been
-// woken. The runtime's monitor then gives the processor to another thread, and looks every 20 µs whether to do so again: a
+// does not block does not wait for the peer; but the system may run somebody else in the middle of it, such as the peer, which has
+// just been woken. The runtime's monitor then gives the processor to another thread, and looks every 20 µs whether to do so again: a
 // twentieth to an eighth of what a small FastCGI request costs. Where that is possible, the calls are made without.
 //
 // They are for the functions that a syscall.RawConn's Read and Write take, which return false when the error is syscall.EAGAIN.
