@@ -88,7 +88,7 @@ const (
 // newResponse returns a response with an environ for the application. A server of this module has made one for this request alone,
 // and its Context, and gives them away; of another's there is a copy, for which it is all the same what becomes of it.
 func newResponse(env *Environ, t Transport) *response {
-	var r *response // field by field: a literal of this size is built twice
+	var r *response
 	if ctx, ok := env.ctx.(*lazyctx.Context); ok && ctx.Take() {
 		r = new(response)
 		r.env, r.ctx = env, ctx
@@ -104,7 +104,7 @@ func newResponse(env *Environ, t Transport) *response {
 		r = &own.response
 		r.env, r.ctx = &own.env, &own.ctx
 	}
-	r.t, r.in, r.errors = t, env.Input, env.Errors
+	r.t, r.in, r.errors = t, env.Input, env.Errors // field by field: a literal of this size is built twice
 	r.headers = r.scratch[:0]
 	r.declared, r.bytes = -1, -1
 	r.head = r.method() == "HEAD"

@@ -117,7 +117,7 @@ func (b *reader) more() error {
 // moreInto waits for more bytes while the buffer is empty, and puts them into p. If p is full, up to ahead bytes of what is behind
 // them go into the buffer in the same system call, where there is one for that.
 func (b *reader) moreInto(p []byte, ahead int) (n int, err error) {
-	if b.raw == nil || !canReadBoth || ahead == 0 {
+	if b.raw == nil || !canReadBoth {
 		if n, err = b.conn.Read(p); n > 0 {
 			err = nil // it comes again
 		}

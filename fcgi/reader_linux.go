@@ -10,8 +10,11 @@ const canReadBoth = true
 
 // readBothFd is readFd into two places.
 func (b *reader) readBothFd(fd uintptr) bool {
-	ahead := b.space()
-	b.n, b.readErr = nonblock.ReadBoth(fd, b.into, ahead[:min(len(ahead), b.ahead)])
+	var ahead []byte
+	if b.ahead > 0 {
+		ahead = b.space()[:b.ahead]
+	}
+	b.n, b.readErr = nonblock.ReadBoth(fd, b.into, ahead)
 	if b.readErr == syscall.EAGAIN {
 		b.giveBack()
 		return false

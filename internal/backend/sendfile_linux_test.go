@@ -22,25 +22,7 @@ func TestAFileIsSentByTheSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, network := range []string{"tcp", "unix"} {
-		address := "127.0.0.1:0"
-		if network == "unix" {
-			address = filepath.Join(t.TempDir(), "s")
-		}
-		l, err := net.Listen(network, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		host, err := net.Dial(network, l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer host.Close()
-		conn, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
+		conn, host := connect(t, network)
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,13 @@
 
 package nonblock
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+)
 
-func readBoth(fd uintptr, iov *[2]syscall.Iovec, _ int) (int, error) { return readv(fd, iov) }
+func readBoth(fd uintptr, p, q []byte) (int, error) {
+	iov := vector(p, q)
+	n, _, errno := syscall.Syscall(syscall.SYS_READV, fd, uintptr(unsafe.Pointer(&iov)), uintptr(len(iov)))
+	return result(n, errno)
+}

@@ -12,7 +12,7 @@ package nonblock
 
 import "syscall"
 
-// Read is read(2). It returns 0 and no error at the end.
+// Read is read(2), of a part of p that one call may fill. It returns 0 and no error at the end.
 func Read(fd uintptr, p []byte) (n int, err error) {
 	for {
 		if n, err = read(fd, p); err != syscall.EINTR {
