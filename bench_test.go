@@ -11,6 +11,8 @@ type nullTransport struct{}
 
 func (nullTransport) WriteHead(string, gateway.Headers) error { return nil }
 func (nullTransport) Write(block []byte) (int, error)         { return len(block), nil }
+func (nullTransport) Flush() error                            { return nil }
+func (nullTransport) End(bool) error                          { return nil }
 
 var plain = gateway.Headers{{"Content-Type", "text/plain"}}
 

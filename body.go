@@ -11,7 +11,7 @@ import (
 	"example.com/gateway/internal/sized"
 )
 
-// once enforces that a body is for one response: take succeeds the first time, unless close came before.
+// A once makes a body be for one response: take succeeds the first time, unless close came before.
 type once struct{ used atomic.Bool }
 
 func (o *once) take() bool { return o.used.CompareAndSwap(false, true) }
@@ -47,8 +47,9 @@ func (t *text) Close() error {
 	return nil
 }
 
-// Bytes returns a body of the given blocks, which go out one by one. The response gets a Content-Length, the sum of
-// theirs; Bytes() is an empty body. The blocks belong to the body until it is closed.
+// Bytes returns a body of the given blocks, which go out one by one. The response gets a
+// Content-Length, the sum of theirs. Bytes() is an empty body. Nobody may change the blocks until
+// the body is closed.
 func Bytes(list ...[]byte) Body { return &blocks{list: list} }
 
 type blocks struct {
@@ -84,7 +85,8 @@ func (b *blocks) Close() error {
 	return nil
 }
 
-// Stream returns a body whose blocks come from seq, usually a function with a yield: a generator. Go's yield is Python's:
+// Stream returns a body whose blocks come from seq, usually a function with a yield: PEP 3333's
+// generator.
 //
 //	gateway.Stream(func(yield func([]byte, error) bool) {
 //		defer release()
@@ -95,9 +97,9 @@ func (b *blocks) Close() error {
 //		}
 //	})
 //
-// seq runs on the goroutine that called the application, and only if the response gets that far: what must be released
-// on every path goes into [OnClose]. It must stop when yield returns false, and must not write to a block it yielded
-// before yield returned.
+// seq runs on the goroutine that called the application, and only if the response gets that far: a
+// resource that must be released on every path goes into [OnClose]. seq must stop when yield
+// returns false, and must not change a block before yield has returned.
 func Stream(seq iter.Seq2[[]byte, error]) Body { return &stream{seq: seq} }
 
 type stream struct {
@@ -117,14 +119,20 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// Reader returns a body that reads r in blocks of at most blockSize bytes, 8192 if that is not positive, and closes r if
-// it is an io.Closer (R134). It is wsgi.file_wrapper. It reads from the current position, when the response is sent, to
-// the end or to the Content-Length that the application declared, whichever comes first (R137): a part of a file
-// is a Seek and a Content-Length. A Reader inside of another body than OnClose's does not know of it: what is too much is then
-// cut and reported, and an io.LimitReader avoids that. A bytes.Reader, strings.Reader or bytes.Buffer gets its Content-Length by itself; a file
-// does not, since its size is a guess for a device or a file that grows.
+// Reader returns a body that reads r in blocks of at most blockSize bytes, or of 8192 if blockSize
+// is not positive. It is wsgi.file_wrapper. Close closes r if r is an io.Closer (R134).
 //
-// Whatever a Read returned goes out before the next Read.
+// The reading begins when the response is sent, at the position that r then has. It ends at the end
+// of r, or at the Content-Length that the application declared, whichever comes first (R137): to
+// send a part of a file, seek and declare the length. A body of the application's own around a
+// Reader hides the Reader from that limit. Respond then cuts and reports the bytes beyond the
+// length; an io.LimitReader avoids that.
+//
+// The response of a bytes.Reader, strings.Reader or bytes.Buffer gets its Content-Length by itself.
+// That of a file does not: the size of a device, or of a file that grows, is a guess.
+//
+// Each Read's bytes go out before the next Read. A server may send a regular file, an fs.File, by a
+// way of its own, such as sendfile(2).
 func Reader(r io.Reader, blockSize int) Body {
 	if blockSize <= 0 {
 		blockSize = 8192
@@ -198,9 +206,10 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// Map returns a body that yields f of each block of body, one for one, and closes body: what middleware that changes
-// the content needs, with the block boundaries kept (R95). f may change the block in place and may return an
-// empty one; what it returns is valid until f is called again. Errors pass through.
+// Map returns a body that yields f of each block of body, one for one, and closes body: what
+// middleware that changes the content needs, with the block boundaries kept (R95). f must not
+// change the block, which is the inner body's: the blocks of a Bytes may be a package's variable.
+// The block that f returns may be empty, and is valid until f is called again. Errors pass through.
 func Map(body Body, f func(block []byte) []byte) Body { return &mapped{body, f} }
 
 type mapped struct {
@@ -221,8 +230,9 @@ func (m *mapped) Blocks() iter.Seq2[[]byte, error] {
 	}
 }
 
-// OnClose returns a body that is body, and calls f once after body's own Close, also if that panics: where an application
-// releases what it took, on every path.
+// OnClose returns a body with the blocks of body, whose Close calls body's Close and then f, once,
+// also if body's Close panics. It is where an application releases, on every path, the resources
+// that it took.
 func OnClose(body Body, f func() error) Body { return &closer{Body: body, f: f} }
 
 type closer struct {

@@ -9,53 +9,81 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
+
+	"example.com/gateway/internal/header"
 )
 
 // An Environ is a request, PEP 3333's environ: the CGI variables, and what the server says of itself.
 //
-// Native strings are raw bytes: a value in Vars is what the client or the web server sent, with no transcoding (R9,
-// R105-R107). A missing variable and an empty one are the same thing (R27, C7), so Vars["QUERY_STRING"] needs no check.
+// Native strings are raw bytes: a value in Vars is what the client or the web server sent, with no
+// transcoding (R9, R105-R107). A missing variable and an empty one are the same thing (R27, C7), so
+// Vars["QUERY_STRING"] needs no check.
 //
-// The server fills it anew for each request; the application may change it in any way (R11) until the response is over.
-// It is not for concurrent use, but for Input, which one goroutine may read while another writes the response.
+// The server fills it anew for each request; the application may change it in any way (R11) until
+// the response is over. It is not for concurrent use, but for Input, which one goroutine may read
+// while another writes the response.
 type Environ struct {
-	// Vars has the CGI variables, and whatever else the server or the deployer puts there (R27-R41, R127): always
-	// REQUEST_METHOD, SERVER_NAME, SERVER_PORT and SERVER_PROTOCOL; HTTP_ variables for the request's headers, repeated
-	// ones joined with ", ", cookies with "; ". Never HTTP_PROXY (httpoxy, CVE-2016-5385), HTTP_CONTENT_TYPE or
-	// HTTP_CONTENT_LENGTH. REQUEST_URI, the raw target, is there whenever the server can know it.
+	// Vars has the CGI variables, and whatever else the server or the deployer puts there (R27-R41,
+	// R127): always REQUEST_METHOD, SERVER_NAME, SERVER_PORT and SERVER_PROTOCOL; HTTP_ variables
+	// for the request's headers, repeated ones joined with ", ", cookies with "; ". Never
+	// HTTP_PROXY (httpoxy, CVE-2016-5385), HTTP_CONTENT_TYPE or HTTP_CONTENT_LENGTH. REQUEST_URI,
+	// the raw target, is there whenever the server can know it.
 	Vars map[string]string
 
 	// URLScheme is wsgi.url_scheme: "http" or "https" (R43).
 	URLScheme string
 
-	// Input is wsgi.input, the request's body (R44). It always ends by itself, also when the client keeps the
-	// connection open (R55, R58). A body that was cut short ends with io.ErrUnexpectedEOF, not io.EOF.
+	// Input is wsgi.input, the request's body (R44). It always ends by itself, also when the client
+	// keeps the connection open (R55, R58). A body that was cut short ends with
+	// io.ErrUnexpectedEOF, not io.EOF.
 	Input io.Reader
 
-	// Errors is wsgi.errors, the log for this request (R45). Lines end with "\n". The server documents where
-	// it goes (R48). One Write is one entry; it never fails in a way that the application must care about.
+	// Errors is wsgi.errors, the log for this request (R45). Lines end with "\n". The server
+	// documents where it goes (R48). One Write is one entry; it never fails in a way that the
+	// application must care about.
 	Errors io.Writer
 
-	// Multithread is wsgi.multithread: the application may be called concurrently in this process (R49).
+	// Multithread is wsgi.multithread: the application may be called concurrently in this process
+	// (R49).
 	Multithread bool
 
-	// Multiprocess is wsgi.multiprocess: the application may be called in another process at the same time (R50).
+	// Multiprocess is wsgi.multiprocess: the application may be called in another process at the
+	// same time (R50).
 	Multiprocess bool
 
 	// RunOnce is wsgi.run_once: the server expects this process to serve this one request (R51).
 	RunOnce bool
 
-	// Extra has what a server or middleware adds, under names of its own with its name in front, like "fcgi.role" (R53).
-	// It is nil when the server adds nothing: make it before adding to it.
+	// Extra has what a server or middleware adds, under names of its own with its name in front,
+	// like "fcgi.role" (R53). It is nil when the server adds nothing: make it before adding to it.
 	Extra map[string]any
 
 	ctx context.Context
 }
 
-// Context returns the request's context. It ends when the client is gone, the server stops, a deadline has passed, or
-// the response is over; context.Cause says which: [ErrDisconnected], [ErrShutdown], context.DeadlineExceeded or
-// [ErrEnded]. A server may begin to watch for these only when Done or Err is first asked for. It is never nil.
+// An input is the application's Input: the server's, until the response is over. Any goroutine may
+// read it.
+type input struct {
+	r     io.Reader
+	ended atomic.Bool
+}
+
+func (in *input) Read(p []byte) (int, error) {
+	switch {
+	case in.ended.Load():
+		return 0, ErrEnded
+	case in.r == nil:
+		return 0, io.EOF
+	}
+	return in.r.Read(p)
+}
+
+// Context returns the request's context. It ends when the client is gone, the server stops, a
+// deadline has passed, or the response is over; context.Cause says which: [ErrDisconnected],
+// [ErrShutdown], context.DeadlineExceeded or [ErrEnded]. A server may begin to watch for these only
+// when Done or Err is first asked for. It is never nil.
 func (e *Environ) Context() context.Context {
 	if e.ctx != nil {
 		return e.ctx
@@ -63,8 +91,8 @@ func (e *Environ) Context() context.Context {
 	return context.Background()
 }
 
-// WithContext returns a shallow copy of e with its context changed to ctx, which must not be nil and should be made
-// from e's own. Vars and Extra are shared with e.
+// WithContext returns a shallow copy of e with its context changed to ctx, which must not be nil
+// and should be made from e's own. Vars and Extra are shared with e.
 func (e *Environ) WithContext(ctx context.Context) *Environ {
 	if ctx == nil {
 		panic("gateway: nil context")
@@ -74,8 +102,8 @@ func (e *Environ) WithContext(ctx context.Context) *Environ {
 	return &c
 }
 
-// Clone returns a copy of e with Vars and Extra of its own, for mounting and re-dispatch. Input, Errors and the context
-// are those of e.
+// Clone returns a copy of e with Vars and Extra of its own, for mounting and re-dispatch. Input,
+// Errors and the context are those of e.
 func (e *Environ) Clone() *Environ {
 	c := *e
 	c.Vars = maps.Clone(e.Vars)
@@ -83,9 +111,9 @@ func (e *Environ) Clone() *Environ {
 	return &c
 }
 
-// Header returns the value of the request header with the given name, in any case: Header("Accept") is
-// Vars["HTTP_ACCEPT"]. It knows that Content-Type and Content-Length are variables without the prefix. Repeated headers
-// are one value.
+// Header returns the value of the request header with the given name, in any case: Header("Accept")
+// is Vars["HTTP_ACCEPT"]. It knows that Content-Type and Content-Length are variables without the
+// prefix. Repeated headers are one value.
 func (e *Environ) Header(name string) string {
 	const prefix = "HTTP_"
 	var buf [64]byte // on the stack: a look-up costs no allocation
@@ -107,35 +135,26 @@ func (e *Environ) Header(name string) string {
 	return e.Vars[string(key)]
 }
 
-// ContentLength returns the length of the request's body in bytes, or -1 when CONTENT_LENGTH is absent: then the body
-// is empty or of unknown length, and reading Input to its end is the way to know. It returns an error wrapping
-// [ErrContentLength] when the variable is anything but decimal digits that fit an int64 (C10): no sign, no space, no list.
+// ContentLength returns the length of the request's body in bytes, or -1 when CONTENT_LENGTH is
+// absent: then the body is empty or of unknown length, and reading Input to its end is the way to
+// know. It returns an error wrapping [ErrContentLength] when the variable is anything but decimal
+// digits that fit an int64 (C10): no sign, no space, no list.
 func (e *Environ) ContentLength() (int64, error) {
 	value := e.Vars["CONTENT_LENGTH"]
 	if value == "" {
 		return -1, nil
 	}
-	n, ok := parseLength(value)
+	n, ok := header.ParseLength(value)
 	if !ok {
-		return -1, &fault{ErrContentLength, "CONTENT_LENGTH is " + quote(value), nil}
+		return -1, newFault("C10", ErrContentLength, "CONTENT_LENGTH is "+header.Quote(value))
 	}
 	return n, nil
 }
 
-// parseLength accepts 1*DIGIT (RFC 9110, 8.6) up to the largest int64. strconv alone would accept a sign.
-func parseLength(s string) (n int64, ok bool) {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
-}
-
-// URL rebuilds the URL of the request, by the algorithm of PEP 3333 (R129): the scheme, HTTP_HOST or else SERVER_NAME
-// with a port that is not the default, SCRIPT_NAME and PATH_INFO percent-encoded, and QUERY_STRING as it is. As in
-// wsgiref, ";", "=" and "," in the path stay as they are.
+// URL rebuilds the URL of the request, by the algorithm of PEP 3333 (R129): the scheme, HTTP_HOST
+// or else SERVER_NAME with a port that is not the default, SCRIPT_NAME and PATH_INFO
+// percent-encoded, and QUERY_STRING as it is. As in wsgiref, ";", "=" and "," in the path stay as
+// they are.
 //
 // It may differ from what the client sent (R130): REQUEST_URI has that. HTTP_HOST is the client's word.
 func (e *Environ) URL() string {
@@ -175,15 +194,16 @@ func writePath(b *strings.Builder, path string) {
 	}
 }
 
-// ShiftPath moves one segment from the front of PATH_INFO to the end of SCRIPT_NAME and returns it, for dispatching to
-// an application that is mounted under that segment: with "/blog" and "/2026/11" it returns "2026" and leaves
-// "/blog/2026" and "/11". It returns "" and changes nothing when PATH_INFO is empty; it returns "" and moves the slash
-// when PATH_INFO is "/", so that "/x" and "/x/" stay apart.
+// ShiftPath moves one segment from the front of PATH_INFO to the end of SCRIPT_NAME and returns it,
+// for dispatching to an application that is mounted under that segment: with "/blog" and "/2026/11"
+// it returns "2026" and leaves "/blog/2026" and "/11". It returns "" and changes nothing when
+// PATH_INFO is empty; it returns "" and moves the slash when PATH_INFO is "/", so that "/x" and
+// "/x/" stay apart.
 //
-// SCRIPT_NAME + PATH_INFO is the same before and after. Unlike wsgiref's shift_path_info it does not normalise: an
-// empty segment, "." and ".." are returned like any other, since a ".." that is resolved climbs out of the prefix
-// under which the application is mounted. PATH_INFO without a leading slash counts as one that has none to move: its
-// first segment is moved as it is.
+// SCRIPT_NAME + PATH_INFO is the same before and after. Unlike wsgiref's shift_path_info it does
+// not normalise: an empty segment, "." and ".." are returned like any other, since a ".." that is
+// resolved climbs out of the prefix under which the application is mounted. PATH_INFO without a
+// leading slash counts as one that has none to move: its first segment is moved as it is.
 func (e *Environ) ShiftPath() string {
 	path := e.Vars["PATH_INFO"]
 	if path == "" {
@@ -202,8 +222,9 @@ func (e *Environ) ShiftPath() string {
 	return path[start:end]
 }
 
-// All walks the whole dictionary as PEP 3333 has it, sorted by key: Vars, the wsgi.* keys of the struct's fields, and
-// Extra. wsgi.version is [2]int{1, 0} (R42); wsgi.input_terminated is true, since Input always ends by itself.
+// All walks the whole dictionary as PEP 3333 has it, sorted by key: Vars, the wsgi.* keys of the
+// struct's fields, and Extra. wsgi.version is [2]int{1, 0} (R42); wsgi.input_terminated is true,
+// since Input always ends by itself.
 func (e *Environ) All() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		all := make(map[string]any, len(e.Vars)+len(e.Extra)+8)
@@ -227,9 +248,10 @@ func (e *Environ) All() iter.Seq2[string, any] {
 	}
 }
 
-// DecodeLatin1 returns native with each byte as the code point of that number, in UTF-8. It is the unicode_to_wsgi of
-// PEP 3333's example seen from its result: the form that Python 3 gives a native string. In Go it is for talking to
-// those who need that form, or for values that really are ISO-8859-1; the values in [Environ.Vars] are bytes already.
+// DecodeLatin1 returns native with each byte as the code point of that number, in UTF-8. It is the
+// unicode_to_wsgi of PEP 3333's example seen from its result: the form that Python 3 gives a native
+// string. In Go it is for talking to those who need that form, or for values that really are
+// ISO-8859-1; the values in [Environ.Vars] are bytes already.
 func DecodeLatin1(native string) string {
 	if isASCII(native) {
 		return native
@@ -241,8 +263,9 @@ func DecodeLatin1(native string) string {
 	return string(b)
 }
 
-// EncodeLatin1 returns text with each code point as one byte, the inverse of [DecodeLatin1]. It is the wsgi_to_bytes of
-// PEP 3333's example. It returns an error for a code point above U+00FF (R105) and for text that is not UTF-8.
+// EncodeLatin1 returns text with each code point as one byte, the inverse of [DecodeLatin1]. It is
+// the wsgi_to_bytes of PEP 3333's example. It returns an error for a code point above U+00FF (R105)
+// and for text that is not UTF-8.
 func EncodeLatin1(text string) (string, error) {
 	if isASCII(text) {
 		return text, nil
@@ -260,8 +283,9 @@ func EncodeLatin1(text string) (string, error) {
 	return string(b), nil
 }
 
-// DecodeUTF8 returns native as text: itself if it is UTF-8, and else with each maximal run of invalid bytes replaced by
-// U+FFFD, and false. It is for showing a PATH_INFO or a header value to people.
+// DecodeUTF8 returns native as text: itself if it is UTF-8, and else with each maximal run of
+// invalid bytes replaced by U+FFFD, and false. It is for showing a PATH_INFO or a header value to
+// people.
 func DecodeUTF8(native string) (text string, ok bool) {
 	if utf8.ValidString(native) {
 		return native, true

@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +15,14 @@ import (
 
 func TestShiftPath(t *testing.T) {
 	t.Parallel()
-	// The inputs of wsgiref's own tests (T11, T12). Where the outcome differs, python has what wsgiref makes of it: it
-	// resolves "..", "." and empty segments, and this does not, since "/.." would climb out of the prefix that the
-	// application is mounted under. None there is "" here: PATH_INFO tells whether there was anything left.
+	// The first inputs are those of wsgiref's tests. wsgiref resolves "..", "." and empty segments.
+	// ShiftPath does not, since "/.." would climb out of the prefix under which the application is
+	// mounted. Where wsgiref returns None, ShiftPath returns "".
 	type result struct{ segment, script, path string }
 	for _, c := range []struct {
 		script, path string
 		want         result
-		python       *result
+		python       *result // the result of wsgiref, if it differs
 	}{
 		{"", "/", result{"", "/", ""}, nil},
 		{"", "/x", result{"x", "/x", ""}, nil},
@@ -40,7 +42,7 @@ func TestShiftPath(t *testing.T) {
 		{"/a/b", "/x//", result{"x", "/a/b/x", "//"}, &result{"x", "/a/b/x", "/"}},
 		{"/a/b", "/.", result{".", "/a/b/.", ""}, &result{"", "/a/b", ""}}, // None
 
-		// What wsgiref does not test.
+		// wsgiref does not test these.
 		{"", "", result{"", "", ""}, nil},
 		{"/blog", "/2026/11", result{"2026", "/blog/2026", "/11"}, nil},
 		{"", "/%2F/x", result{"%2F", "/%2F", "/x"}, nil},
@@ -55,7 +57,7 @@ func TestShiftPath(t *testing.T) {
 			t.Errorf("%q, %q: %q, want %q", c.script, c.path, got, c.want)
 		}
 		if c.python != nil && got == *c.python {
-			t.Errorf("%q, %q: the same as in wsgiref, the table says otherwise", c.script, c.path)
+			t.Errorf("%q, %q: the result is that of wsgiref", c.script, c.path)
 		}
 	}
 	if got := new(gateway.Environ).ShiftPath(); got != "" {
@@ -63,8 +65,8 @@ func TestShiftPath(t *testing.T) {
 	}
 }
 
-// TestURL has the inputs of wsgiref's tests of request_uri and application_uri (T16, T17), with the defaults of its
-// testing environ: host 127.0.0.1, port 80.
+// The first inputs are those of wsgiref's tests of request_uri and application_uri, with the host
+// and the port that its setup_testing_defaults sets.
 func TestURL(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -83,14 +85,13 @@ func TestURL(t *testing.T) {
 			map[string]string{"SCRIPT_NAME": "/spammity", "PATH_INFO": "/spam", "QUERY_STRING": "say=ni"}},
 		{"http://127.0.0.1/spammity/spam?s%E4y=ni",
 			map[string]string{"SCRIPT_NAME": "/spammity", "PATH_INFO": "/spam", "QUERY_STRING": "s%E4y=ni"}},
-		// request_uri(environ, False), the URL without the query, is left to whoever clears QUERY_STRING.
 
 		{"http://spam.example.com:2071/", map[string]string{"HTTP_HOST": "spam.example.com:2071", "PATH_INFO": "/"}},
 		{"http://spam.example.com/", map[string]string{"HTTP_HOST": "", "SERVER_NAME": "spam.example.com", "PATH_INFO": "/"}},
 		{"http://127.0.0.1/", map[string]string{"SERVER_NAME": "spam.example.com", "PATH_INFO": "/"}},
 		{"https://127.0.0.1/", map[string]string{"HTTPS": "on", "PATH_INFO": "/"}},
 		{"http://127.0.0.1:8000/", map[string]string{"HTTP_HOST": "", "SERVER_PORT": "8000", "PATH_INFO": "/"}},
-		// application_uri adds a slash to an empty SCRIPT_NAME; PEP 3333's algorithm does not (wsgiref.md, C.4).
+		// application_uri adds a slash to an empty SCRIPT_NAME. PEP 3333's algorithm does not.
 		{"http://127.0.0.1", nil},
 
 		{"https://127.0.0.1", map[string]string{"HTTPS": "on", "HTTP_HOST": "", "SERVER_PORT": "443"}},
@@ -162,7 +163,7 @@ func TestAllWalksTheWholeDictionarySorted(t *testing.T) {
 	t.Parallel()
 	input, log := strings.NewReader(""), new(entryLog)
 	env := &gateway.Environ{
-		Vars:         map[string]string{"REQUEST_METHOD": "GET", "A": "1", "wsgi.errors": "not the variable's to say", "zz": "2"},
+		Vars:         map[string]string{"REQUEST_METHOD": "GET", "A": "1", "wsgi.errors": "of a client", "zz": "2"},
 		URLScheme:    "https",
 		Input:        input,
 		Errors:       log,
@@ -199,6 +200,53 @@ func TestAllWalksTheWholeDictionarySorted(t *testing.T) {
 	}
 }
 
+// R42, R53: the keys that All adds begin with "wsgi.". A key of Extra does not hide one of them.
+func TestTheKeysOfTheDictionary(t *testing.T) {
+	t.Parallel()
+	env := &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "GET"}, URLScheme: "https",
+		Extra: map[string]any{"fcgi.role": "responder", "wsgi.url_scheme": "gopher", "wsgi.version": 2}}
+	all := maps.Collect(env.All())
+	if all["wsgi.version"] != [2]int{1, 0} || all["wsgi.url_scheme"] != "https" || all["fcgi.role"] != "responder" {
+		t.Errorf("%v", all)
+	}
+	form := regexp.MustCompile(`^[a-z0-9]+\.[a-z0-9_.]+$`)
+	for key := range all {
+		if _, found := env.Vars[key]; !found && !form.MatchString(key) {
+			t.Errorf("the key %q has not the form of R53", key)
+		}
+	}
+}
+
+// R124, R126: the methods of an Environ look at its fields when they are called, and keep nothing.
+func TestFunctionsOfAnEnvironKeepNoCopy(t *testing.T) {
+	t.Parallel()
+	env := &gateway.Environ{
+		Vars:      map[string]string{"HTTP_ACCEPT": "a", "CONTENT_LENGTH": "1", "SERVER_NAME": "one.example"},
+		URLScheme: "http",
+		Extra:     map[string]any{"my.thing": 1},
+	}
+	look := func() (string, int64, string) {
+		n, err := env.ContentLength()
+		if err != nil {
+			t.Error(err)
+		}
+		return env.Header("Accept"), n, env.URL()
+	}
+	before := env.Clone()
+	if accept, n, url := look(); accept != "a" || n != 1 || url != "http://one.example" {
+		t.Errorf("%q, %d, %q", accept, n, url)
+	}
+	for range env.All() {
+	}
+	if !maps.Equal(env.Vars, before.Vars) || !maps.Equal(env.Extra, before.Extra) {
+		t.Errorf("the methods have left %q, %v", env.Vars, env.Extra)
+	}
+	env.Vars["HTTP_ACCEPT"], env.Vars["CONTENT_LENGTH"], env.Vars["SERVER_NAME"] = "b", "2", "two.example"
+	if accept, n, url := look(); accept != "b" || n != 2 || url != "http://two.example" {
+		t.Errorf("after a change: %q, %d, %q", accept, n, url)
+	}
+}
+
 func TestCloneHasMapsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	type key struct{}
@@ -212,8 +260,9 @@ func TestCloneHasMapsOfItsOwn(t *testing.T) {
 	if env.Vars["PATH_INFO"] != "/a/b" || len(env.Vars) != 1 || len(env.Extra) != 1 {
 		t.Errorf("the original became %q, %v", env.Vars, env.Extra)
 	}
-	if clone.Vars["PATH_INFO"] != "/b" || clone.Extra["x.y"] != 1 || clone.Input != env.Input || clone.Errors != env.Errors ||
-		clone.URLScheme != "http" || !clone.Multithread || clone.Context().Value(key{}) != "kept" {
+	if clone.Vars["PATH_INFO"] != "/b" || clone.Extra["x.y"] != 1 || clone.Input != env.Input ||
+		clone.Errors != env.Errors || clone.URLScheme != "http" || !clone.Multithread ||
+		clone.Context().Value(key{}) != "kept" {
 		t.Errorf("the clone is %v", clone)
 	}
 	if empty := new(gateway.Environ).Clone(); empty.Vars != nil || empty.Extra != nil || empty.Context() == nil {
@@ -245,7 +294,8 @@ func TestWithContext(t *testing.T) {
 	env.WithContext(none)
 }
 
-// TestMiddlewareHandsDownAContextOfItsOwn: the inner application sees it, and start and Input stay the response's.
+// The inner application sees the context that middleware made. start and Input stay those of the
+// response.
 func TestMiddlewareHandsDownAContextOfItsOwn(t *testing.T) {
 	t.Parallel()
 	type key struct{}
@@ -261,6 +311,79 @@ func TestMiddlewareHandsDownAContextOfItsOwn(t *testing.T) {
 	if context.Cause(inner.Context()) != gateway.ErrEnded {
 		t.Errorf("the inner context's cause is %v", context.Cause(inner.Context()))
 	}
+}
+
+func TestInputPassesThroughWhatTheServerGives(t *testing.T) {
+	t.Parallel()
+	var s script
+	s.respond("POST", func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		b, err := io.ReadAll(env.Input)
+		if string(b) != "the request's body" || err != nil {
+			t.Errorf("Input has %q, %v", b, err)
+		}
+		if n, err := env.Input.Read(make([]byte, 1)); n != 0 || err != io.EOF { // R58
+			t.Errorf("a Read past the end returned %d, %v", n, err)
+		}
+		return hello(text("a"), "200 OK", nil)(env, start)
+	})
+	if s.err != nil {
+		t.Error(s.err)
+	}
+}
+
+// A richInput has methods that an application might be tempted to call.
+type richInput struct {
+	*strings.Reader // Seek, WriteTo, ReadAt, Len
+	closed          bool
+}
+
+func (r *richInput) Close() error { r.closed = true; return nil }
+
+// R63, R64: the application's Input has Read alone, whatever methods the server's Input has.
+func TestInputHasOnlyRead(t *testing.T) {
+	t.Parallel()
+	input := &richInput{Reader: strings.NewReader("body")}
+	env := &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "POST"}, Input: input}
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		for name, found := range map[string]bool{
+			"Close":      is[io.Closer](env.Input),
+			"Seek":       is[io.Seeker](env.Input),
+			"WriteTo":    is[io.WriterTo](env.Input),
+			"ReadAt":     is[io.ReaderAt](env.Input),
+			"UnreadByte": is[io.ByteScanner](env.Input),
+			"Len":        is[interface{ Len() int }](env.Input),
+		} {
+			if found {
+				t.Errorf("Input has %s", name)
+			}
+		}
+		return hello(text("a"), "200 OK", nil)(env, start)
+	}
+	err := gateway.Respond(gateway.ApplicationFunc(app), env, new(recorder))
+	if err != nil || input.closed {
+		t.Errorf("Respond returned %v; the server's Input was closed: %v", err, input.closed)
+	}
+}
+
+func is[T any](v any) bool { _, ok := v.(T); return ok }
+
+// Input is the one field of an Environ that another goroutine may use.
+func TestTheInputMayBeReadWhileTheResponseIsWritten(t *testing.T) {
+	t.Parallel()
+	var s script
+	s.run("POST", func(s *script) { s.begin("200 OK", nil) }, func(s *script) {
+		read := make(chan string)
+		go func() {
+			b, _ := io.ReadAll(s.env.Input)
+			read <- string(b)
+		}()
+		s.send("a")
+		s.send("b")
+		if got := <-read; got != "the request's body" {
+			t.Errorf("Input has %q", got)
+		}
+	})
+	s.check(t, want{events: []string{plainHead, `"a"`, `"b"`, "close"}, errs: []error{nil}, going: []bool{true, true}})
 }
 
 func TestLatin1(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"example.com/gateway"
 )
 
-// A printer is all that the author of a server writes: here the "protocol" is HTTP/1.0 on stdout. What it owes to
-// applications, the order of events, lengths, HEAD, errors and Close, comes with Respond.
+// A printer is a Transport, which is all that the author of a server writes. Its "protocol" is
+// HTTP/1.0 on a writer. Respond adds the order of events, lengths, HEAD, errors and Close.
 type printer struct{ w io.Writer }
 
 func (p printer) WriteHead(status string, headers gateway.Headers) error {
@@ -27,6 +27,16 @@ func (p printer) WriteHead(status string, headers gateway.Headers) error {
 
 func (p printer) Write(block []byte) (int, error) { return p.w.Write(block) }
 
+func (p printer) Flush() error { return nil } // Write holds nothing back
+
+func (p printer) End(whole bool) error {
+	if !whole {
+		_, err := io.WriteString(p.w, "(the connection is reset)\n")
+		return err
+	}
+	return nil
+}
+
 // serve answers GET path with app, on stdout.
 func serve(app gateway.Application, path string) {
 	env := &gateway.Environ{
@@ -34,11 +44,9 @@ func serve(app gateway.Application, path string) {
 			"SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.0"},
 		URLScheme: "http",
 		Input:     strings.NewReader(""),
-		Errors:    os.Stdout, // for the example; a server has a log
+		Errors:    os.Stdout, // a server has a log
 	}
-	if err := gateway.Respond(app, env, printer{os.Stdout}); errors.Is(err, gateway.ErrBroken) {
-		fmt.Println("(the connection is reset)")
-	}
+	_ = gateway.Respond(app, env, printer{os.Stdout}) // its error is on env.Errors
 }
 
 // The function style, PEP 3333's simple_app.
@@ -56,8 +64,8 @@ func ExampleApplicationFunc() {
 	// Hello World !
 }
 
-// A greeting is the struct style, PEP 3333's AppClass: the value is the body, and it starts the response as late as in its
-// first block.
+// A greeting is the struct style, PEP 3333's AppClass: the value is the body. It calls start inside
+// the iteration, which is the latest moment.
 type greeting struct {
 	env   *gateway.Environ
 	start gateway.StartResponse
@@ -91,7 +99,7 @@ func ExampleApplication() {
 	// (closed)
 }
 
-// Middleware is both sides at once: it gives the inner application a start of its own, and the server a body of its own.
+// Middleware gives the inner application a start of its own, and the server a body of its own.
 func ExampleMiddleware() {
 	shout := func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -133,7 +141,7 @@ func ExampleChain() {
 	// hello
 }
 
-// A generator: Go's yield is Python's. Each block is sent before the next is made.
+// A generator yields the blocks. Respond sends each block before the generator makes the next.
 func ExampleStream() {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", nil, nil)
@@ -154,7 +162,7 @@ func ExampleStream() {
 	// event 2
 }
 
-// A part of a file is a Seek and a Content-Length. The file is closed with the body.
+// A Seek and a Content-Length make a part of a file the body. Close of the body closes the file.
 func ExampleReader() {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		file, err := os.Open("testdata/alphabet.txt")
@@ -162,9 +170,10 @@ func ExampleReader() {
 			return nil, err
 		}
 		if _, err := file.Seek(3, io.SeekStart); err != nil {
-			return gateway.Reader(file, 0), err // closed, not read
+			return gateway.Reader(file, 0), err // Respond closes the body
 		}
-		_, err = start("206 Partial Content", gateway.Headers{{"Content-Range", "bytes 3-6/27"}, {"Content-Length", "4"}}, nil)
+		headers := gateway.Headers{{"Content-Range", "bytes 3-6/27"}, {"Content-Length", "4"}}
+		_, err = start("206 Partial Content", headers, nil)
 		return gateway.Reader(file, 0), err
 	}
 	serve(gateway.ApplicationFunc(app), "/")
@@ -187,7 +196,7 @@ func ExampleMap() {
 	// "TWO\n" <nil>
 }
 
-// What an application took it gives back when the response is over, however it ended.
+// An application releases a connection when the response is over, however the response has ended.
 func ExampleOnClose() {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		fmt.Println("(connected to the database)")
@@ -207,10 +216,11 @@ func ExampleOnClose() {
 	// (disconnected)
 }
 
-// A list of headers in a variable serves as the start of many: no method changes it.
+// Many responses may begin with one list of headers, since no method changes the list.
 func ExampleHeaders() {
 	base := gateway.Headers{{"Content-Type", "text/html"}, {"Vary", "Cookie"}}
-	headers := base.With("content-type", "text/plain").Add("Set-Cookie", "a=1").Add("Set-Cookie", "b=2").Without("Vary")
+	headers := base.With("content-type", "text/plain").Without("Vary").
+		Append("Set-Cookie", "a=1").Append("Set-Cookie", "b=2")
 	for name, value := range headers.All() {
 		fmt.Println(name, value)
 	}
@@ -235,7 +245,7 @@ func ExampleStatus() {
 	// 599 Server Error
 }
 
-// Mounting: the inner application sees the prefix in SCRIPT_NAME and the rest in PATH_INFO.
+// A mounted application sees its prefix in SCRIPT_NAME and the rest of the path in PATH_INFO.
 func ExampleEnviron_ShiftPath() {
 	blog := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", nil, nil)
@@ -258,13 +268,15 @@ func ExampleEnviron_ShiftPath() {
 }
 
 func ExampleEnviron_URL() {
-	env := &gateway.Environ{URLScheme: "https", Vars: map[string]string{"SERVER_NAME": "example.com", "SERVER_PORT": "8443",
-		"SCRIPT_NAME": "/app", "PATH_INFO": "/a b", "QUERY_STRING": "x=1"}}
+	env := &gateway.Environ{URLScheme: "https", Vars: map[string]string{
+		"SERVER_NAME": "example.com", "SERVER_PORT": "8443",
+		"SCRIPT_NAME": "/app", "PATH_INFO": "/a b", "QUERY_STRING": "x=1",
+	}}
 	fmt.Println(env.URL())
 	// Output: https://example.com:8443/app/a%20b?x=1
 }
 
-// The whole dictionary of PEP 3333, as its demo applications print it.
+// All walks the dictionary of PEP 3333, as wsgiref's demo application prints it.
 func ExampleEnviron_All() {
 	env := &gateway.Environ{URLScheme: "http", Vars: map[string]string{"REQUEST_METHOD": "GET", "PATH_INFO": "/"}}
 	for key, value := range env.All() {
@@ -283,14 +295,14 @@ func ExampleEnviron_All() {
 	// wsgi.version = [1 0]
 }
 
-// PEP 3333's unicode_to_wsgi. The variables of an Environ are bytes, here UTF-8; a Python program on the other side of a
-// socket expects each byte as a code point.
+// DecodeLatin1 is PEP 3333's unicode_to_wsgi. The variables of an Environ are bytes, here UTF-8. A
+// Python program on the other side of a socket expects each byte as a code point.
 func ExampleDecodeLatin1() {
 	fmt.Println(gateway.DecodeLatin1("/café"))
 	// Output: /cafÃ©
 }
 
-// PEP 3333's wsgi_to_bytes.
+// EncodeLatin1 is PEP 3333's wsgi_to_bytes.
 func ExampleEncodeLatin1() {
 	native, err := gateway.EncodeLatin1("/cafÃ©")
 	fmt.Println(native, err)
@@ -318,7 +330,7 @@ func ExampleRespond() {
 		Errors:    os.Stderr,
 	}
 	app := gateway.ApplicationFunc(hello(text("Hello World !\n"), "200 OK", nil))
-	err := gateway.Respond(app, env, printer{os.Stdout}) // and printer needs to know nothing of HEAD
+	err := gateway.Respond(app, env, printer{os.Stdout}) // printer knows nothing of HEAD
 	fmt.Println(err)
 	// Output:
 	// HTTP/1.0 200 OK
@@ -327,7 +339,8 @@ func ExampleRespond() {
 	// <nil>
 }
 
-// An error handler says what led to it, PEP 3333's exc_info: then the second start replaces the first, if nothing was sent.
+// An error handler gives start the error, which is PEP 3333's exc_info. The second start then
+// replaces the first, since nothing was sent.
 func ExampleStartResponse() {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if _, err := start("200 OK", nil, nil); err != nil {
@@ -351,7 +364,7 @@ func ExampleStartResponse() {
 
 func render() (string, error) { return "", errors.New("no template") }
 
-// An application that goes wrong gets the error page, and the log what happened.
+// The client of an application that fails gets the error page, and the log gets the error.
 func ExampleApplicationFunc_error() {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK\r\nSet-Cookie: injected", nil, nil)

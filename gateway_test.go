@@ -4,212 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
+	"net/http"
+	"os"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"example.com/gateway"
 )
-
-// errBoom is what an application of these tests fails with.
-var errBoom = errors.New("boom")
-
-const (
-	pageHead = "500 Internal Server Error|Content-Type: text/plain|Content-Length: 26"
-	pageBody = `"500 Internal Server Error\n"`
-)
-
-// errorPage is what a failed application's client gets, and Close (R110, R21).
-var errorPage = []string{pageHead, pageBody, "close"}
-
-// A recorder is a Transport that writes down what it is asked to send. It has no lock: that calls never overlap is the
-// engine's promise, which the race detector holds it to.
-type recorder struct {
-	events []string
-	calls  int
-	failAt int    // this call fails, counted from 1
-	err    error  // with this; nil makes it a Write that sends less and has no error
-	during func() // runs in each Write
-}
-
-var _ gateway.Transport = (*recorder)(nil)
-
-func (r *recorder) WriteHead(status string, headers gateway.Headers) error {
-	r.calls++
-	event := status
-	for name, value := range headers.All() {
-		event += "|" + name + ": " + value
-	}
-	r.events = append(r.events, event)
-	if r.calls == r.failAt {
-		return r.err
-	}
-	return nil
-}
-
-func (r *recorder) Write(block []byte) (int, error) {
-	r.calls++
-	r.events = append(r.events, strconv.Quote(string(block)))
-	if r.during != nil {
-		r.during()
-	}
-	if r.calls == r.failAt {
-		return len(block) / 2, r.err
-	}
-	return len(block), nil
-}
-
-// An entryLog is an Environ's Errors; one Write is one entry (Environ.Errors).
-type entryLog []string
-
-func (l *entryLog) Write(p []byte) (int, error) {
-	*l = append(*l, string(p))
-	return len(p), nil
-}
-
-// A script is one request: an application that does what a test says, and what came of it.
-type script struct {
-	rec   recorder
-	log   entryLog
-	env   *gateway.Environ
-	start gateway.StartResponse
-	w     io.Writer // of the last start
-	yield func([]byte, error) bool
-	errs  []error // what each start and write returned
-	going []bool  // what each yield returned
-	err   error   // what Respond returned
-}
-
-func (s *script) begin(status string, cause error) { s.beginWith(status, plain, cause) }
-
-func (s *script) beginWith(status string, headers gateway.Headers, cause error) {
-	w, err := s.start(status, headers, cause)
-	s.w, s.errs = w, append(s.errs, err)
-}
-
-func (s *script) write(text string) {
-	n, err := io.WriteString(s.w, text)
-	if err == nil && n != len(text) {
-		err = io.ErrShortWrite
-	}
-	s.errs = append(s.errs, err)
-}
-
-func (s *script) send(text string) { s.going = append(s.going, s.yield([]byte(text), nil)) }
-
-// run answers a request of the method with an application that calls call, and whose body calls body. Either may be nil.
-func (s *script) run(method string, call, body func(s *script)) *script {
-	return s.respond(method, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		if call != nil {
-			call(s)
-		}
-		return &scripted{s, body}, nil
-	})
-}
-
-func (s *script) respond(method string, app gateway.ApplicationFunc) *script {
-	env := &gateway.Environ{
-		Vars:   map[string]string{"REQUEST_METHOD": method, "SCRIPT_NAME": "/app", "PATH_INFO": "/x"},
-		Input:  strings.NewReader("the request's body"),
-		Errors: &s.log,
-	}
-	s.err = gateway.Respond(gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		s.env, s.start = env, start
-		return app(env, start)
-	}), env, &s.rec)
-	return s
-}
-
-// tracked returns body with a Close that the recorder sees. Its size stays known.
-func (s *script) tracked(body gateway.Body) gateway.Body {
-	return gateway.OnClose(body, func() error {
-		s.rec.events = append(s.rec.events, "close")
-		return nil
-	})
-}
-
-// A scripted body runs a function of the test as its iteration.
-type scripted struct {
-	s *script
-	f func(s *script)
-}
-
-func (b *scripted) Blocks() iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		b.s.yield = yield
-		if b.f != nil {
-			b.f(b.s)
-		}
-	}
-}
-
-func (b *scripted) Close() error {
-	b.s.rec.events = append(b.s.rec.events, "close")
-	return nil
-}
-
-// A want is what must have come of a script.
-type want struct {
-	events []string // what the transport saw, and "close"
-	errs   []error  // what each start and write returned; nil is success
-	going  []bool   // what each yield returned
-	is     []error  // what Respond's error wraps; none is a nil error
-	broken bool     // and whether it wraps ErrBroken
-	log    []string // first line of each entry, without the request
-	stack  bool     // the first entry has a stack
-}
-
-func (s *script) check(t *testing.T, w want) {
-	t.Helper()
-	if !slices.Equal(s.rec.events, w.events) {
-		t.Errorf("the transport saw, and the body:\n\t%s\nwant:\n\t%s",
-			strings.Join(s.rec.events, "\n\t"), strings.Join(w.events, "\n\t"))
-	}
-	if len(s.errs) != len(w.errs) {
-		t.Errorf("start and write returned %v, want %v", s.errs, w.errs)
-	} else {
-		for i, err := range w.errs {
-			if !matches(s.errs[i], err) {
-				t.Errorf("call %d of start and write returned %v, want %v", i+1, s.errs[i], err)
-			}
-		}
-	}
-	if w.going != nil && !slices.Equal(s.going, w.going) {
-		t.Errorf("yield returned %v, want %v", s.going, w.going)
-	}
-	if (s.err == nil) != (len(w.is) == 0) {
-		t.Errorf("Respond returned %v, want an error: %v", s.err, len(w.is) != 0)
-	}
-	for _, err := range w.is {
-		if !matches(s.err, err) {
-			t.Errorf("Respond returned %v, which does not wrap %v", s.err, err)
-		}
-	}
-	if errors.Is(s.err, gateway.ErrBroken) != w.broken {
-		t.Errorf("Respond returned %v, want it to wrap ErrBroken: %v", s.err, w.broken)
-	}
-	s.checkLog(t, w)
-}
-
-func (s *script) checkLog(t *testing.T, w want) {
-	t.Helper()
-	if len(s.log) != len(w.log) {
-		t.Errorf("env.Errors got %d entries, want %d: %q", len(s.log), len(w.log), s.log)
-		return
-	}
-	for i, entry := range s.log {
-		line, stack, ended := strings.Cut(entry, "\n")
-		_, text, _ := strings.Cut(line, " /app/x: ")
-		if text != w.log[i] || !ended || !strings.HasPrefix(line, "gateway: ") {
-			t.Errorf("line %q on env.Errors, want it to end with %q", line, w.log[i])
-		}
-		if wantStack := w.stack && i == 0; strings.HasPrefix(stack, "goroutine ") != wantStack || !wantStack && stack != "" {
-			t.Errorf("env.Errors got after the line: %q, want a stack: %v", stack, wantStack)
-		}
-	}
-}
 
 func TestChainPutsTheFirstOutermost(t *testing.T) {
 	t.Parallel()
@@ -245,10 +49,177 @@ func TestChainPutsTheFirstOutermost(t *testing.T) {
 	}
 }
 
+// R6, R7, R123: middleware that knows nothing of the application fits around every style of it, and
+// the client sees no difference.
+func TestMiddlewareIsTransparent(t *testing.T) {
+	t.Parallel()
+	fails := func(step string, fail func() error) func(s *script) gateway.Application {
+		return func(s *script) gateway.Application { return &stepped{s, step, fail} }
+	}
+	boom := func() error { return errBoom }
+	for name, app := range map[string]func(s *script) gateway.Application{
+		"a function":         func(s *script) gateway.Application { return hello(text("a"), "200 OK", plain) },
+		"blocks":             func(s *script) gateway.Application { return hello(stream("a", "", "b"), "200 OK", plain) },
+		"a late start":       func(s *script) gateway.Application { return late{} },
+		"the writer":         func(s *script) gateway.Application { return written("a", "b") },
+		"a failure":          fails("call", boom),
+		"a late failure":     fails("block 3", boom),
+		"a panic":            fails("block 2", explode),
+		"a failure in Close": fails("close", boom),
+		"a Reader": func(s *script) gateway.Application {
+			return hello(func() gateway.Body { return gateway.Reader(strings.NewReader("abc"), 2) }, "200 OK", plain)
+		},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			var without, with script
+			without.respond(method, app(&without).Call)
+			with.respond(method, gateway.Chain(passing, passing)(app(&with)).Call)
+			if !slices.Equal(without.rec.events, with.rec.events) {
+				t.Errorf("%s %s: %q, with middleware %q", method, name, without.rec.events, with.rec.events)
+			}
+			if without.rec.whole != with.rec.whole || len(without.log) != len(with.log) {
+				t.Errorf("%s %s: %v, with middleware %v", method, name, without.err, with.err)
+			}
+		}
+	}
+}
+
+// passing is middleware that changes nothing, but wraps the start and the body.
+func passing(app gateway.Application) gateway.Application {
+	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		body, err := app.Call(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
+			return start(status, headers.Append("X", "x").Without("X"), cause)
+		})
+		if body == nil {
+			return nil, err
+		}
+		return gateway.OnClose(body, ok), err
+	})
+}
+
+// A late is an application that calls start inside the iteration of its body (R24).
+type late struct{}
+
+func (late) Call(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	return gateway.Stream(func(yield func([]byte, error) bool) {
+		if _, err := start("200 OK", plain, nil); err != nil {
+			yield(nil, err)
+			return
+		}
+		_ = yield([]byte("a"), nil) && yield([]byte("b"), nil)
+	}), nil
+}
+
+// R97: middleware that gives the blocks of the inner body to the outer writer gets an error.
+func TestMiddlewareCannotWriteWhatItsInnerBodyYields(t *testing.T) {
+	t.Parallel()
+	var s script
+	s.respond("GET", func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		var outer io.Writer
+		inner := func(status string, headers gateway.Headers, cause error) (w io.Writer, err error) {
+			outer, err = start(status, headers, cause)
+			return outer, err
+		}
+		body, err := hello(stream("a", "b"), "200 OK", plain)(env, inner)
+		return s.tracked(gateway.Map(body, func(block []byte) []byte {
+			if _, err := outer.Write(block); err == nil {
+				t.Error("the writer took a block")
+			}
+			return nil
+		})), err
+	})
+	if !slices.Equal(s.rec.events, errorPage) || s.err == nil {
+		t.Errorf("sent %q, returned %v", s.rec.events, s.err)
+	}
+}
+
+// R112, R113: an application that gives start the cause, and returns the error of start, lets
+// middleware take the error and the page.
+func TestMiddlewareMayTakeAnErrorForItself(t *testing.T) {
+	t.Parallel()
+	errOwn := errors.New("the middleware's own")
+	app := func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if _, err := start("200 OK", plain, nil); err != nil {
+			return nil, err
+		}
+		return gateway.Stream(func(yield func([]byte, error) bool) {
+			if !yield([]byte("a"), nil) {
+				return
+			}
+			if _, err := start("500 Oops", plain, errBoom); err != nil {
+				yield(nil, err)
+				return
+			}
+			yield([]byte("the page"), nil)
+		}), nil
+	}
+	t.Run("an error of its own", func(t *testing.T) {
+		var s script
+		s.respond("GET", func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			return app(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
+				if cause != nil {
+					return nil, errOwn
+				}
+				return start(status, headers, cause)
+			})
+		}).check(t, want{
+			events: []string{plainHead, `"a"`}, is: []error{errOwn}, broken: true,
+			log: []string{"the middleware's own"},
+		})
+	})
+	t.Run("the page", func(t *testing.T) {
+		var s script
+		var taken []string
+		s.respond("GET", func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			failed := false
+			body, err := app(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
+				if cause != nil {
+					failed = true
+					return io.Discard, nil
+				}
+				return start(status, headers, cause)
+			})
+			return gateway.Map(body, func(block []byte) []byte {
+				if failed {
+					taken = append(taken, string(block))
+					return nil
+				}
+				return block
+			}), err
+		}).check(t, want{events: []string{plainHead, `"a"`}})
+		if !slices.Equal(taken, []string{"the page"}) {
+			t.Errorf("the middleware took %q", taken)
+		}
+	})
+}
+
+// R2, R49: Respond and the application keep the requests of several goroutines apart.
+func TestOneApplicationServesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		_, err := start("200 OK", plain, nil)
+		return gateway.Text(env.Vars["PATH_INFO"]), err
+	})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			path := "/" + strings.Repeat("x", i)
+			for range 50 {
+				var rec recorder
+				env := &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "GET", "PATH_INFO": path}}
+				if err := gateway.Respond(app, env, &rec); err != nil || rec.events[1] != `"`+path+`"` {
+					t.Errorf("%q, %v", rec.events, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestNilFieldsOfAnEnvironAreEmptyOnes(t *testing.T) {
 	t.Parallel()
 	var rec recorder
-	err := gateway.Respond(gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	app := func(env *gateway.Environ, _ gateway.StartResponse) (gateway.Body, error) {
 		if b, err := io.ReadAll(env.Input); len(b) != 0 || err != nil {
 			t.Errorf("Input has %q, %v", b, err)
 		}
@@ -260,8 +231,9 @@ func TestNilFieldsOfAnEnvironAreEmptyOnes(t *testing.T) {
 			t.Error("the context has ended")
 		}
 		return nil, errBoom
-	}), new(gateway.Environ), &rec)
-	if !errors.Is(err, errBoom) || errors.Is(err, gateway.ErrBroken) {
+	}
+	err := gateway.Respond(gateway.ApplicationFunc(app), new(gateway.Environ), &rec)
+	if !errors.Is(err, errBoom) || !rec.whole {
 		t.Error(err)
 	}
 	if !slices.Equal(rec.events, errorPage[:2]) {
@@ -269,167 +241,210 @@ func TestNilFieldsOfAnEnvironAreEmptyOnes(t *testing.T) {
 	}
 }
 
-// A breakage is a way for a Transport to fail.
-type breakage struct {
-	name string
-	err  error
-}
-
-var breakages = []breakage{
-	{"error", errors.New("disk full")},
-	{"disconnect", gone{}},
-	{"short write", nil},
-}
-
-// gone is a Transport's ErrDisconnected with what the system said (EPIPE).
-type gone struct{}
-
-func (gone) Error() string { return "broken pipe" }
-func (gone) Unwrap() error { return gateway.ErrDisconnected }
-
-// TestNothingIsSentAfterTheTransportFailed breaks the transport at every call that a run without failure has.
-func TestNothingIsSentAfterTheTransportFailed(t *testing.T) {
+func TestRespondPanicsWithoutAnEnvironOrATransport(t *testing.T) {
 	t.Parallel()
-	length := func(n string) gateway.Headers { return plain.With("Content-Length", n) }
+	for name, respond := range map[string]func(app gateway.Application){
+		"Environ":   func(app gateway.Application) { _ = gateway.Respond(app, nil, new(recorder)) },
+		"Transport": func(app gateway.Application) { _ = gateway.Respond(app, new(gateway.Environ), nil) },
+	} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, "needs an Environ and a Transport") {
+					t.Errorf("without %s the panic is %q", name, text)
+				}
+			}()
+			respond(gateway.ApplicationFunc(func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
+				t.Errorf("the application is called without %s", name)
+				return nil, nil
+			}))
+		}()
+	}
+}
+
+func TestANilApplicationFailsLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	for name, app := range map[string]gateway.Application{
+		"nil":               nil,
+		"a nil function":    gateway.ApplicationFunc(nil),
+		"a nil inside":      (*stepped)(nil),
+		"nil in middleware": passing(nil),
+	} {
+		var rec recorder
+		var log entryLog
+		env := &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "GET"}, Errors: &log}
+		err := gateway.Respond(app, env, &rec)
+		if !slices.Equal(rec.events, errorPage[:2]) || !rec.whole || err == nil {
+			t.Errorf("%s: sent %q, returned %v", name, rec.events, err)
+		}
+		if len(log) != 1 || !strings.Contains(log[0], "nil pointer") {
+			t.Errorf("%s: reported %q", name, log)
+		}
+	}
+}
+
+func TestTheApplicationGetsACopyOfTheEnviron(t *testing.T) {
+	t.Parallel()
+	input, log := strings.NewReader("body"), new(entryLog)
+	env := &gateway.Environ{
+		Vars: map[string]string{"REQUEST_METHOD": "GET"}, URLScheme: "http", Input: input, Errors: log, RunOnce: true,
+	}
+	ctx := env.Context()
+	app := func(got *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if got == env || got.URLScheme != "http" || !got.RunOnce || got.Vars["REQUEST_METHOD"] != "GET" {
+			t.Errorf("the application got %v", got)
+		}
+		*got = gateway.Environ{}
+		return hello(text("a"), "200 OK", nil)(got, start)
+	}
+	if err := gateway.Respond(gateway.ApplicationFunc(app), env, new(recorder)); err != nil {
+		t.Error(err)
+	}
+	if env.URLScheme != "http" || !env.RunOnce || env.Input != input || env.Errors != log || env.Context() != ctx ||
+		env.Vars["REQUEST_METHOD"] != "GET" {
+		t.Errorf("the server's environ became %v", env)
+	}
+}
+
+// A holder is a Transport that holds back as much as it may: the headers and the blocks, by
+// reference, until Flush or End.
+type holder struct {
+	recorder
+	status  string
+	headers gateway.Headers
+	blocks  [][]byte
+}
+
+func (h *holder) WriteHead(status string, headers gateway.Headers) error {
+	h.status, h.headers = status, headers
+	return nil
+}
+
+func (h *holder) Write(block []byte) (int, error) {
+	h.blocks = append(h.blocks, block)
+	return len(block), nil
+}
+
+func (h *holder) Flush() error {
+	h.release()
+	return nil
+}
+
+func (h *holder) End(whole bool) error {
+	h.release()
+	return h.recorder.End(whole)
+}
+
+func (h *holder) release() {
+	if h.status != "" {
+		_ = h.recorder.WriteHead(h.status, h.headers)
+	}
+	for _, block := range h.blocks {
+		_, _ = h.recorder.Write(block)
+	}
+	h.status, h.headers, h.blocks = "", nil, nil
+}
+
+// Each of these applications writes over its memory as soon as it may.
+func TestATransportMayHoldBackUntilFlushOrEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
-		name, method string
-		headers      gateway.Headers
-		call, body   func(*script) // after start; all that they return is ignored
-		fails        bool          // also without a failure of the transport
+		name   string
+		app    gateway.ApplicationFunc
+		events []string
 	}{
-		{name: "one block", method: "GET", body: func(s *script) { s.send("hello") }},
-		{name: "no block", method: "GET"},
-		{name: "three blocks", method: "GET", body: func(s *script) {
-			for s.yield([]byte("block"), nil) {
-				if s.rec.calls > 3 {
-					return
-				}
-			}
-		}},
-		{name: "write", method: "GET", call: func(s *script) { s.write("one"); s.write("two") },
-			body: func(s *script) { s.send("three") }},
-		{name: "empty write", method: "GET", call: func(s *script) { s.write(""); s.write("one") }},
-		{name: "HEAD", method: "HEAD", body: func(s *script) { s.send("hello") }},
-		{name: "HEAD with write", method: "HEAD", call: func(s *script) { s.write("one"); s.write("two") }},
-		{name: "error page", method: "GET", body: func(s *script) { s.yield(nil, errAny) }, fails: true},
-		{name: "error page for HEAD", method: "HEAD", body: func(s *script) { panic(errAny) }, fails: true},
-		{name: "error after a block", method: "GET", body: func(s *script) {
-			if s.yield([]byte("one"), nil) {
-				s.yield(nil, errAny)
-			}
-		}, fails: true},
-		{name: "too long", method: "GET", headers: length("3"), body: func(s *script) { s.send("hello") }, fails: true},
-		{name: "too long, in the second block", method: "GET", headers: length("7"), body: func(s *script) {
-			if s.yield([]byte("hello"), nil) {
-				s.send("hello")
-			}
-		}, fails: true},
-		{name: "too long, by write", method: "GET", headers: length("3"), call: func(s *script) { s.write("hello") }, fails: true},
-		{name: "too short", method: "GET", headers: length("9"), body: func(s *script) { s.send("hello") }, fails: true},
-	} {
-		run := func(failAt int, err error) *script {
-			headers := c.headers
-			if headers == nil {
-				headers = plain
-			}
-			s := &script{rec: recorder{failAt: failAt, err: err}}
-			return s.respond(c.method, func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-				s.beginWith("200 OK", headers, nil)
-				if c.call != nil {
-					c.call(s)
-				}
-				return gateway.OnClose(&scripted{s, c.body}, func() error {
-					if cause := context.Cause(s.env.Context()); s.rec.failAt > 0 && cause == nil {
-						t.Errorf("%s: the context has not ended after call %d of the transport failed", c.name, failAt)
-					} else if err != nil && s.rec.failAt > 0 && !errors.Is(cause, err) {
-						t.Errorf("%s: the cause of the context's end is %v, want %v", c.name, cause, err)
+		{"the blocks of a body", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			_, err := start("200 OK", plain, nil)
+			return gateway.Stream(func(yield func([]byte, error) bool) {
+				for _, letter := range "abc" {
+					block := []byte(string(letter))
+					if !yield(block, nil) {
+						return
 					}
-					return nil
-				}), nil
-			})
-		}
-		clean := run(0, nil)
-		if c.fails != (clean.err != nil) || clean.rec.calls == 0 {
-			t.Fatalf("%s: %v after %q", c.name, clean.err, clean.rec.events)
-		}
-		for k := 1; k <= clean.rec.calls; k++ {
-			for _, b := range breakages {
-				call := clean.rec.events[k-1]
-				if isHead := call[0] != '"'; b.err == nil && (isHead || call == `""`) {
-					continue // nothing to be short of
+					clear(block)
 				}
-				s := run(k, b.err)
-				name := c.name + ": " + b.name + " at call " + strconv.Itoa(k) + ", " + call
-				if got, want := s.rec.events, append(slices.Clone(clean.rec.events[:k]), "close"); !slices.Equal(got, want) {
-					t.Errorf("%s: the transport saw %q, want %q", name, got, want)
+			}), err
+		}, []string{plainHead, `"a"`, `"b"`, `"c"`}},
+		{"what is written", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			w, err := start("200 OK", plain, nil)
+			for _, letter := range "abc" {
+				p := []byte(string(letter))
+				if err == nil {
+					_, err = w.Write(p)
 				}
-				cause := b.err
-				if cause == nil {
-					cause = io.ErrShortWrite
-				}
-				if !errors.Is(s.err, gateway.ErrBroken) || !errors.Is(s.err, cause) {
-					t.Errorf("%s: Respond returned %v, want it to wrap ErrBroken and %v", name, s.err, cause)
-				}
-				if b.name == "disconnect" && !c.fails && len(s.log) != 0 {
-					t.Errorf("%s: a client that left was reported: %q", name, s.log)
-				}
-				if b.name != "disconnect" && len(s.log) == 0 {
-					t.Errorf("%s: nothing was reported", name)
-				}
+				clear(p)
 			}
-		}
-	}
-}
-
-func TestATransportThatPanicsDoesNotKeepTheBodyOpen(t *testing.T) {
-	t.Parallel()
-	for name, body := range map[string]func(*script){
-		"at a block":        func(s *script) { s.send("a") },
-		"at the end":        nil,
-		"at the error page": func(s *script) { s.yield(nil, errBoom) },
+			return gateway.Text("d"), err
+		}, []string{plainHead, `"a"`, `"b"`, `"c"`, `"d"`}},
+		{"a Reader", hello(func() gateway.Body {
+			return gateway.Reader(io.MultiReader(strings.NewReader("abc")), 1)
+		}, "200 OK", plain), []string{plainHead, `"a"`, `"b"`, `"c"`}},
+		{"the list of headers", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			headers := gateway.Headers{{"A", "1"}, {"B", "2"}, {"C", "3"}}
+			_, err := start("200 OK", headers, nil)
+			clear(headers)
+			return gateway.Text("a"), err
+		}, []string{"200 OK|A: 1|B: 2|C: 3|Content-Length: 1", `"a"`}},
+		{"the error page", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errBoom },
+			errorPage[:2]},
 	} {
-		s := &script{rec: recorder{during: func() { panic("transport") }}}
-		s.run("GET", func(s *script) { s.begin("200 OK", nil) }, body)
-		if n := len(s.rec.events); n != 3 || s.rec.events[2] != "close" {
-			t.Errorf("%s: the transport saw %q", name, s.rec.events)
-		}
-		if !errors.Is(s.err, gateway.ErrBroken) {
-			t.Errorf("%s: Respond returned %v", name, s.err)
+		var h holder
+		err := gateway.Respond(c.app, &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "GET"}}, &h)
+		if !slices.Equal(h.events, c.events) || !h.whole {
+			t.Errorf("%s: sent %q, want %q, returned %v", c.name, h.events, c.events, err)
 		}
 	}
 }
 
-// TestAPanicIsReportedAlsoWhenTheClientLeft has a body that trips over the end that it was told of.
-func TestAPanicIsReportedAlsoWhenTheClientLeft(t *testing.T) {
-	t.Parallel()
-	s := &script{rec: recorder{failAt: 2, err: gateway.ErrDisconnected}}
-	s.run("GET", nil, func(s *script) {
-		s.begin("200 OK", nil)
-		s.send("a")
-		panic("in the clean-up")
-	})
-	if len(s.log) != 1 || !strings.Contains(s.log[0], "in the clean-up") {
-		t.Errorf("env.Errors got %q", s.log)
-	}
+// A richTransport has methods that a server might have for itself, and that Respond might be
+// tempted to call.
+type richTransport struct {
+	*fileTransport
+	t *testing.T
 }
 
-func TestAClientThatLeftIsReturnedAndNotReported(t *testing.T) {
+func (r *richTransport) used(name string)                        { r.t.Errorf("%s was called", name) }
+func (r *richTransport) WriteString(s string) (int, error)       { r.used("WriteString"); return len(s), nil }
+func (r *richTransport) WriteLast(p []byte) (int, error)         { r.used("WriteLast"); return len(p), nil }
+func (r *richTransport) CanSend(*os.File) bool                   { r.used("CanSend"); return true }
+func (r *richTransport) SendFile(*os.File, int64) (int64, error) { r.used("SendFile"); return 0, nil }
+func (r *richTransport) WriteHeader(int)                         { r.used("WriteHeader") }
+func (r *richTransport) Header() http.Header                     { r.used("Header"); return nil }
+func (r *richTransport) FlushError() error                       { r.used("FlushError"); return nil }
+func (r *richTransport) Sync() error                             { r.used("Sync"); return nil }
+func (r *richTransport) Close() error                            { r.used("Close"); return nil }
+func (r *richTransport) CloseWrite() error                       { r.used("CloseWrite"); return nil }
+func (r *richTransport) Read([]byte) (int, error)                { r.used("Read"); return 0, io.EOF }
+func (r *richTransport) SetWriteDeadline(time.Time) error        { r.used("SetWriteDeadline"); return nil }
+func (r *richTransport) Context() context.Context                { r.used("Context"); return context.Background() }
+func (r *richTransport) WriteBlocks([][]byte) (int64, error)     { r.used("WriteBlocks"); return 0, nil }
+func (r *richTransport) WriteTo(io.Writer) (int64, error)        { r.used("WriteTo"); return 0, nil }
+func (r *richTransport) Unwrap() gateway.Transport               { r.used("Unwrap"); return r.recorder }
+func (r *richTransport) Push(string, *http.PushOptions) error    { r.used("Push"); return nil }
+func (r *richTransport) WriteTrailers(gateway.Headers) error     { r.used("WriteTrailers"); return nil }
+
+// Respond calls the four methods of a Transport, and ReadFrom for a file.
+func TestOtherMethodsOfATransportAreNotUsed(t *testing.T) {
 	t.Parallel()
-	for name, then := range map[string]func(s *script) error{
-		"the error of the write is ignored":  func(*script) error { return nil },
-		"the error of the write is returned": func(s *script) error { return s.errs[len(s.errs)-1] },
-		"the error of the context":           func(s *script) error { return s.env.Context().Err() },
-		"the cause of the context":           func(s *script) error { return context.Cause(s.env.Context()) },
-	} {
-		s := &script{rec: recorder{failAt: 2, err: gone{}}}
-		s.respond("GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
-			s.begin("200 OK", nil)
-			s.write("a")
-			err := then(s)
-			return gateway.OnClose(gateway.Text("b"), func() error { return err }), err
-		})
-		if !errors.Is(s.err, gateway.ErrDisconnected) || !errors.Is(s.err, gateway.ErrBroken) || len(s.log) != 0 {
-			t.Errorf("%s: Respond returned %v, env.Errors got %q", name, s.err, s.log)
+	file := func() gateway.Body { return gateway.Reader(openFile(t, "testdata/alphabet.txt"), 8) }
+	for _, method := range []string{"GET", "HEAD"} {
+		for name, app := range map[string]gateway.ApplicationFunc{
+			"Text":    hello(text("a"), "200 OK", plain),
+			"Bytes":   hello(func() gateway.Body { return gateway.Bytes([]byte("a"), []byte("b")) }, "200 OK", plain),
+			"Stream":  hello(stream("a", "b"), "200 OK", plain),
+			"written": written("a", "b"),
+			"Reader":  hello(file, "200 OK", plain),
+			"failure": func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errBoom },
+		} {
+			var s script
+			s.respondThrough(&richTransport{&fileTransport{recorder: &s.rec}, t}, method, app)
+			calls := strings.Join(s.rec.calls, " ")
+			isInOrder := inOrder.MatchString(calls)
+			if name == "Reader" && method == "GET" {
+				isInOrder = calls == "head write flush file flush end"
+			}
+			if !isInOrder || !s.rec.whole {
+				t.Errorf("%s %s: the transport's calls are %s", method, name, calls)
+			}
 		}
 	}
 }

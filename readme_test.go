@@ -13,21 +13,30 @@ import (
 	"testing"
 )
 
-// A block is a fenced block of the README.
+// pages are what people read about the project, but for what is generated or has tests of its own.
+var pages = []string{"README.md", "CONTRIBUTING.md", "docs/deployment.md", "examples/deploy/README.md"}
+
+// A block is a fenced block of a page.
 type block struct {
-	language, text string
+	page, language, text string
 }
 
-func readme(t *testing.T) (blocks []block) {
-	source, err := os.ReadFile("README.md")
+func readme(t *testing.T) []block {
+	blocks := fencedBlocks(t, "README.md")
+	if len(blocks) < 5 {
+		t.Fatalf("found %d blocks in the README", len(blocks))
+	}
+	return blocks
+}
+
+func fencedBlocks(t *testing.T, page string) (blocks []block) {
+	t.Helper()
+	source, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(source), -1) {
-		blocks = append(blocks, block{m[1], m[2]})
-	}
-	if len(blocks) < 5 {
-		t.Fatalf("found %d blocks in the README", len(blocks))
+		blocks = append(blocks, block{page, m[1], m[2]})
 	}
 	return blocks
 }
@@ -124,8 +133,8 @@ func checkTestOutput(t *testing.T, output string) {
 	}
 }
 
-// TestREADMECodeIsCodeThatRuns finds each block that is not run above word for word in a file that a test runs.
-func TestREADMECodeIsCodeThatRuns(t *testing.T) {
+// TestCodeOfThePagesIsCodeThatRuns finds each block that is not run above word for word in a file that a test runs.
+func TestCodeOfThePagesIsCodeThatRuns(t *testing.T) {
 	var sources strings.Builder
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -148,12 +157,14 @@ func TestREADMECodeIsCodeThatRuns(t *testing.T) {
 	}
 	// The configurations have placeholders, which stand here as an operator would fill them in.
 	all := unindent(strings.NewReplacer("@APP@", "unix:/srv/app/app.sock", "@DIR@", "/srv/app", "@PORT@", "8080").Replace(sources.String()))
-	for _, b := range readme(t) {
-		if b.language == "console" || strings.HasPrefix(b.text, "package main\n") {
-			continue
-		}
-		if !strings.Contains(all, unindent(b.text)) {
-			t.Errorf("no file that is tested has this %s of the README:\n%s", b.language, b.text)
+	for _, page := range pages {
+		for _, b := range fencedBlocks(t, page) {
+			if page == "README.md" && (b.language == "console" || strings.HasPrefix(b.text, "package main\n")) {
+				continue
+			}
+			if !strings.Contains(all, unindent(b.text)) {
+				t.Errorf("no file that is tested has this %s of %s:\n%s", b.language, page, b.text)
+			}
 		}
 	}
 }
@@ -162,19 +173,68 @@ var indentation = regexp.MustCompile(`(?m)^[ \t]+|[ \t\r]+$`)
 
 func unindent(s string) string { return indentation.ReplaceAllString(s, "") }
 
-func TestREADMELinksLeadSomewhere(t *testing.T) {
+func TestLinksLeadSomewhere(t *testing.T) {
+	found, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(found, pages...) {
+		source, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links := regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(string(source), -1)
+		if page == "README.md" && len(links) == 0 {
+			t.Fatal("found no links")
+		}
+		for _, link := range links {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), link[1])); err != nil && !strings.Contains(link[1], "://") {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestThePagesShowWhatIsThere: every package has a line in the README's table, and no line is of a package that is gone.
+func TestThePagesShowWhatIsThere(t *testing.T) {
 	source, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	links := regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(string(source), -1)
-	if len(links) == 0 {
-		t.Fatal("found no links")
+	if lines := bytes.Count(source, []byte("\n")); lines > 300 {
+		t.Errorf("the README has %d lines, and is to be read in one go: docs/ has the rest", lines)
 	}
-	for _, link := range links {
-		if _, err := os.Stat(link[1]); err != nil {
-			t.Errorf("%s: %v", link[1], err)
+	_, table, found := strings.Cut(string(source), "| package |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	named := make(map[string]bool)
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 2 {
+			continue
 		}
+		for _, m := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(cells[1], -1) {
+			named[m[1]] = true
+		}
+	}
+	if !found || len(named) < 5 {
+		t.Fatalf("found %d packages in the README", len(named))
+	}
+	out, err := exec.Command("go", "list", "-f", "{{.Name}} {{.ImportPath}}", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		name, path, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "main" || strings.Contains(path, "/internal/") || strings.Contains(path, "/examples") || strings.Contains(path, "/interop") {
+			continue
+		}
+		if !named[name] {
+			t.Errorf("the README's table has no line for package %s", path)
+		}
+		delete(named, name)
+	}
+	for name := range named {
+		t.Errorf("the README's table has a line for %s, which is no package", name)
 	}
 }
 

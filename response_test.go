@@ -2,345 +2,217 @@ package gateway_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/last"
 )
 
-const plainHead = "200 OK|Content-Type: text/plain"
+var fields = gateway.Headers{{"A", "1"}, {"Set-Cookie", "x"}, {"b", "2"}, {"set-cookie", "y"}, {"SET-COOKIE", "z"}}
 
-// TestPhases has a case for every cell of the table above the engine's phase type. What needs the writer happens in Call,
-// since the writer ends with it (R102); all else happens inside the first iteration, the latest that is allowed (R24).
-// One cell does not exist: a write in the idle phase, as the writer comes from start.
-func TestPhases(t *testing.T) {
+func TestHeadersCompareNamesWithoutCase(t *testing.T) { // R71
 	t.Parallel()
-	started := func(s *script) { s.begin("200 OK", nil) }
-	written := func(s *script) { s.begin("200 OK", nil); s.write("a") }
-	// two runs f as the second step of a body, after the first did what led to the phase.
-	two := func(first, f func(*script)) func(*script) { return func(s *script) { first(s); f(s) } }
-	sent := func(s *script) { s.begin("200 OK", nil); s.send("a") }
-	brokenEvents := []string{plainHead, `"a"`, "close"}
-
-	for _, c := range []struct {
-		name       string
-		call, body func(*script)
-		after      func(*script)
-		want       want
-	}{
-		{name: "idle: start", body: started, want: want{
-			events: []string{plainHead + "|Content-Length: 0", `""`, "close"},
-			errs:   []error{nil},
-		}},
-		{name: "idle: start with a cause", body: func(s *script) { s.begin("404 Not Found", errBoom) }, want: want{
-			events: []string{"404 Not Found|Content-Type: text/plain|Content-Length: 0", `""`, "close"},
-			errs:   []error{nil},
-		}},
-		{name: "idle: block", body: func(s *script) { s.send("a") }, want: want{
-			events: errorPage,
-			going:  []bool{false},
-			is:     []error{gateway.ErrNotStarted}, // R23
-			log:    []string{"start was not called"},
-		}},
-		{name: "idle: block, then start", body: func(s *script) { s.send("a"); s.begin("200 OK", nil) }, want: want{
-			events: errorPage, // never "200 OK" without the block
-			errs:   []error{gateway.ErrNotStarted},
-			going:  []bool{false},
-			is:     []error{gateway.ErrNotStarted},
-			log:    []string{"start was not called"},
-		}},
-		{name: "idle: block, then start with a cause", body: func(s *script) { s.send("a"); s.begin("200 OK", errBoom) }, want: want{
-			events: errorPage,
-			errs:   []error{gateway.ErrNotStarted},
-			going:  []bool{false},
-			is:     []error{gateway.ErrNotStarted},
-			log:    []string{"start was not called"},
-		}},
-		{name: "idle: empty block", body: func(s *script) { s.send(""); s.yield(nil, nil); s.begin("200 OK", nil); s.send("a") }, want: want{
-			events: []string{plainHead, `"a"`, "close"}, // R76
-			errs:   []error{nil},
-			going:  []bool{true, true},
-		}},
-		{name: "idle: body ends", want: want{
-			events: errorPage,
-			is:     []error{gateway.ErrNotStarted},
-			log:    []string{"start was not called"},
-		}},
-		{name: "idle: body ends after empty blocks", body: func(s *script) { s.send(""); s.send("") }, want: want{
-			events: errorPage,
-			going:  []bool{true, true},
-			is:     []error{gateway.ErrNotStarted},
-			log:    []string{"start was not called"},
-		}},
-		{name: "idle: error", body: func(s *script) { s.yield(nil, errBoom) }, want: want{
-			events: errorPage,
-			is:     []error{errBoom},
-			log:    []string{"boom"},
-		}},
-		{name: "idle: panic", body: func(*script) { panic(errBoom) }, want: want{
-			events: errorPage,
-			is:     []error{errBoom},
-			log:    []string{"panic: boom"},
-			stack:  true,
-		}},
-
-		{name: "started: start", body: two(started, started), want: want{
-			events: errorPage, // ignoring the error does not help
-			errs:   []error{nil, gateway.ErrStarted},
-			is:     []error{gateway.ErrStarted}, // R82
-			log:    []string{"start was called before, and without a cause"},
-		}},
-		{name: "started: start with a cause", body: two(started, func(s *script) {
-			s.beginWith("503 Service Unavailable", gateway.Headers{{"Retry-After", "1"}}, errBoom)
-			s.send("a")
-		}), want: want{
-			events: []string{"503 Service Unavailable|Retry-After: 1", `"a"`, "close"}, // R79
-			errs:   []error{nil, nil},
-			going:  []bool{true},
-		}},
-		{name: "started: block", body: two(started, func(s *script) { s.send("a") }), want: want{
-			events: []string{plainHead, `"a"`, "close"},
-			errs:   []error{nil},
-			going:  []bool{true},
-		}},
-		{name: "started: empty block", body: two(started, func(s *script) {
-			s.send("")
-			s.begin("404 Not Found", errBoom) // still possible, so the head has not left (R76)
-		}), want: want{
-			events: []string{"404 Not Found|Content-Type: text/plain|Content-Length: 0", `""`, "close"},
-			errs:   []error{nil, nil},
-			going:  []bool{true},
-		}},
-		{name: "started: write", call: written, want: want{
-			events: []string{plainHead, `"a"`, "close"},
-			errs:   []error{nil, nil},
-		}},
-		{name: "started: empty write", call: func(s *script) { started(s); s.write("") }, want: want{
-			events: []string{plainHead, `""`, "close"}, // R76: "or upon the first invocation of write()"
-			errs:   []error{nil, nil},
-		}},
-		{name: "started: write in the iteration", call: started, body: func(s *script) { s.write("a") }, want: want{
-			events: errorPage, // R102
-			errs:   []error{nil, errAny},
-			is:     []error{errAny},
-			log:    []string{"the writer was used after Call returned; a body yields instead"},
-		}},
-		{name: "started: body ends", call: started, want: want{
-			events: []string{plainHead + "|Content-Length: 0", `""`, "close"},
-			errs:   []error{nil},
-		}},
-		{name: "started: error", body: two(started, func(s *script) { s.yield(nil, errBoom) }), want: want{
-			events: errorPage,
-			errs:   []error{nil},
-			is:     []error{errBoom},
-			log:    []string{"boom"},
-		}},
-		{name: "started: error, then start with a cause", body: two(started, func(s *script) {
-			s.yield(nil, errBoom)
-			s.begin("200 OK", errAny)
-		}), want: want{
-			events: errorPage, // an error ends the body, and is not forgotten
-			errs:   []error{nil, errBoom},
-			is:     []error{errBoom},
-			log:    []string{"boom"},
-		}},
-		{name: "started: panic", body: two(started, func(*script) { panic(errBoom) }), want: want{
-			events: errorPage,
-			errs:   []error{nil},
-			is:     []error{errBoom},
-			log:    []string{"panic: boom"},
-			stack:  true,
-		}},
-		{name: "started: panic in Call", call: two(started, func(*script) { panic("boom") }), want: want{
-			events: errorPage[:2], // there is no body to close
-			errs:   []error{nil},
-			is:     []error{errAny},
-			log:    []string{"panic: boom"},
-			stack:  true,
-		}},
-
-		{name: "sent: start", body: two(sent, started), want: want{
-			events: brokenEvents,
-			errs:   []error{nil, gateway.ErrStarted},
-			is:     []error{gateway.ErrStarted},
-			broken: true,
-			log:    []string{"start was called before, and without a cause"},
-		}},
-		{name: "sent: start with a cause", body: two(sent, func(s *script) {
-			s.begin("500 Internal Server Error", errBoom)
-			s.send("b")
-		}), want: want{
-			events: brokenEvents,
-			errs:   []error{nil, both{gateway.ErrHeadersSent, errBoom}}, // R80
-			going:  []bool{true, false},
-			is:     []error{gateway.ErrHeadersSent, errBoom},
-			broken: true,
-			log:    []string{"headers were sent already: boom"},
-		}},
-		{name: "sent by write: start with a cause", call: two(written, func(s *script) {
-			s.begin("500 Internal Server Error", errBoom)
-			s.write("b")
-		}), want: want{
-			events: brokenEvents,
-			errs:   []error{nil, nil, both{gateway.ErrHeadersSent, errBoom}, gateway.ErrHeadersSent}, // sticky
-			is:     []error{gateway.ErrHeadersSent, errBoom},
-			broken: true,
-			log:    []string{"headers were sent already: boom"},
-		}},
-		{name: "sent: block", body: two(sent, func(s *script) { s.send("b"); s.send("c") }), want: want{
-			events: []string{plainHead, `"a"`, `"b"`, `"c"`, "close"},
-			errs:   []error{nil},
-			going:  []bool{true, true, true},
-		}},
-		{name: "sent: empty block", body: two(sent, func(s *script) { s.send(""); s.yield(nil, nil); s.send("b") }), want: want{
-			events: []string{plainHead, `"a"`, `"b"`, "close"},
-			errs:   []error{nil},
-			going:  []bool{true, true, true},
-		}},
-		{name: "sent: write", call: func(s *script) { written(s); s.write("b") }, body: func(s *script) { s.send("c") }, want: want{
-			events: []string{plainHead, `"a"`, `"b"`, `"c"`, "close"}, // R101
-			errs:   []error{nil, nil, nil},
-			going:  []bool{true},
-		}},
-		{name: "sent: empty write", call: func(s *script) { written(s); s.write("") }, want: want{
-			events: []string{plainHead, `"a"`, "close"},
-			errs:   []error{nil, nil, nil},
-		}},
-		{name: "sent: write in the iteration", call: written, body: func(s *script) { s.write("b"); s.send("c") }, want: want{
-			events: brokenEvents, // R102
-			errs:   []error{nil, nil, errAny},
-			going:  []bool{false},
-			is:     []error{errAny},
-			broken: true,
-			log:    []string{"the writer was used after Call returned; a body yields instead"},
-		}},
-		{name: "sent: body ends", body: sent, want: want{
-			events: []string{plainHead, `"a"`, "close"},
-			errs:   []error{nil},
-			going:  []bool{true},
-		}},
-		{name: "sent: error", body: two(sent, func(s *script) { s.yield(nil, errBoom) }), want: want{
-			events: brokenEvents,
-			errs:   []error{nil},
-			is:     []error{errBoom},
-			broken: true,
-			log:    []string{"boom"},
-		}},
-		{name: "sent: panic", body: two(sent, func(*script) { panic(errBoom) }), want: want{
-			events: brokenEvents,
-			errs:   []error{nil},
-			is:     []error{errBoom},
-			broken: true,
-			log:    []string{"panic: boom"},
-			stack:  true,
-		}},
-		{name: "sent: panic in Call", call: two(written, func(*script) { panic(errBoom) }), want: want{
-			events: brokenEvents[:2],
-			errs:   []error{nil, nil},
-			is:     []error{errBoom},
-			broken: true,
-			log:    []string{"panic: boom"},
-			stack:  true,
-		}},
-
-		{name: "over: start", body: sent, after: started, want: want{
-			events: brokenEvents,
-			errs:   []error{nil, gateway.ErrEnded},
-			going:  []bool{true},
-		}},
-		{name: "over: start, of a response that never started", after: started, want: want{
-			events: errorPage,
-			errs:   []error{gateway.ErrEnded},
-			is:     []error{gateway.ErrNotStarted},
-			log:    []string{"start was not called"},
-		}},
-		{name: "over: start with a cause", body: sent, after: func(s *script) { s.begin("200 OK", errBoom) }, want: want{
-			events: brokenEvents,
-			errs:   []error{nil, gateway.ErrEnded},
-			going:  []bool{true},
-		}},
-		{name: "over: write", call: written, after: func(s *script) { s.write("b"); s.write("") }, want: want{
-			events: brokenEvents,
-			errs:   []error{nil, nil, gateway.ErrEnded, gateway.ErrEnded},
-		}},
-		{name: "over: block", body: sent, after: func(s *script) { s.send("b"); s.send(""); s.yield(nil, errBoom) }, want: want{
-			events: brokenEvents,
-			errs:   []error{nil},
-			going:  []bool{true, false, false},
-		}},
+	for _, c := range []struct{ name, want string }{
+		{"a", "1"}, {"A", "1"}, {"B", "2"}, {"Set-Cookie", "x"}, {"sEt-cOOkie", "x"}, {"", ""}, {"C", ""}, {"Set_Cookie", ""},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			var s script
-			s.run("GET", c.call, c.body)
-			if c.after != nil {
-				c.after(&s)
-			}
-			s.check(t, c.want)
-		})
-	}
-}
-
-// errAny stands for an error that has no name.
-var errAny = errors.New("any error")
-
-// both is what an error must wrap, all of it.
-type both []error
-
-func (b both) Error() string { return errors.Join(b...).Error() }
-
-// matches reports whether err is what a want has for it.
-func matches(err, want error) bool {
-	switch want := want.(type) {
-	case nil:
-		return err == nil
-	case both:
-		return !slices.ContainsFunc(want, func(one error) bool { return !errors.Is(err, one) })
-	}
-	return err != nil && (want == errAny || errors.Is(err, want))
-}
-
-// A lastRecorder is a transport of this module that has a use for knowing which block is the last one.
-type lastRecorder struct{ recorder }
-
-var _ last.Writer = (*lastRecorder)(nil)
-
-func (r *lastRecorder) WriteLast(block []byte) (int, error) {
-	r.events = append(r.events, "last")
-	return r.Write(block)
-}
-
-// TestTheLastBlockIsAnnouncedOnlyIfNothingFollows, neither a block nor a Close that does something.
-func TestTheLastBlockIsAnnouncedOnlyIfNothingFollows(t *testing.T) {
-	t.Parallel()
-	written := func(body gateway.Body) gateway.ApplicationFunc {
-		return func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-			w, _ := start("200 OK", nil, nil)
-			_, err := w.Write([]byte("a"))
-			return body, err
+		if got := fields.Get(c.name); got != c.want {
+			t.Errorf("Get(%q) is %q, want %q", c.name, got, c.want)
 		}
 	}
+	if got := slices.Collect(fields.Values("SET-Cookie")); !slices.Equal(got, []string{"x", "y", "z"}) {
+		t.Errorf("Values: %q", got)
+	}
+	if got := slices.Collect(fields.Values("C")); len(got) != 0 {
+		t.Errorf("Values of none: %q", got)
+	}
+	for got := range fields.Values("Set-Cookie") {
+		if got != "x" {
+			t.Errorf("the first value is %q", got)
+		}
+		break
+	}
+}
+
+func TestHeadersWalkInOrder(t *testing.T) {
+	t.Parallel()
+	var got gateway.Headers
+	for name, value := range fields.All() {
+		got = append(got, [2]string{name, value})
+	}
+	if !slices.Equal(got, fields) {
+		t.Errorf("All walked %q", got)
+	}
+	for name := range fields.All() {
+		if name != "A" {
+			t.Errorf("the first is %q", name)
+		}
+		break
+	}
+	if all := maps.Collect(gateway.Headers(nil).All()); len(all) != 0 {
+		t.Errorf("a nil list has %q", all)
+	}
+}
+
+func TestHeadersChange(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
-		name, method string
-		app          gateway.ApplicationFunc
-		events       []string
+		name      string
+		got, want gateway.Headers
 	}{
-		{"Text", "GET", hello(text("a"), "200 OK", nil), []string{"200 OK|Content-Length: 1", "last", `"a"`}},
-		{"Text, empty", "GET", hello(text(""), "200 OK", nil), []string{"200 OK|Content-Length: 0", "last", `""`}},
-		{"Text for HEAD", "HEAD", hello(text("a"), "200 OK", nil), []string{"200 OK|Content-Length: 1", "last", `""`}},
-		{"Text after write", "GET", written(gateway.Text("b")), []string{"200 OK", `"a"`, "last", `"b"`}},
-		{"Text, and start is ignored", "GET", hello(text("a"), "bad", nil), []string{pageHead, pageBody}},
-		{"Text, never started", "GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return gateway.Text("a"), nil },
-			[]string{pageHead, "last", pageBody}},
-		{"Text with a Close", "GET", hello(func() gateway.Body { return gateway.OnClose(gateway.Text("a"), ok) }, "200 OK", nil),
-			[]string{"200 OK|Content-Length: 1", `"a"`}},
-		{"Stream", "GET", hello(stream("a"), "200 OK", nil), []string{"200 OK", `"a"`}},
+		{"With replaces in place, all of them", fields.With("set-Cookie", "n"),
+			gateway.Headers{{"A", "1"}, {"set-Cookie", "n"}, {"b", "2"}}},
+		{"With appends", fields.With("C", "3"), append(slices.Clone(fields), [2]string{"C", "3"})},
+		{"With on nil", gateway.Headers(nil).With("C", "3"), gateway.Headers{{"C", "3"}}},
+		{"Append", fields.Append("a", "3"), append(slices.Clone(fields), [2]string{"a", "3"})},
+		{"Append on nil", gateway.Headers(nil).Append("C", "3"), gateway.Headers{{"C", "3"}}},
+		{"Without", fields.Without("SET-cookie"), gateway.Headers{{"A", "1"}, {"b", "2"}}},
+		{"Without what is not there", fields.Without("C"), fields},
+		{"Without on nil", gateway.Headers(nil).Without("C"), gateway.Headers{}},
 	} {
-		var rec lastRecorder
-		_ = gateway.Respond(c.app, &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": c.method}}, &rec)
-		if !slices.Equal(rec.events, c.events) {
-			t.Errorf("%s: %q, want %q", c.name, rec.events, c.events)
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
+		}
+	}
+}
+
+// No method writes to the array of its receiver either, not even behind its end, so that two
+// responses can begin with one list.
+func TestNoMethodOfHeadersChangesItsReceiver(t *testing.T) {
+	t.Parallel()
+	for _, spare := range []int{0, 1, 10} {
+		list := append(make(gateway.Headers, 0, len(fields)+spare), fields...)
+		before := slices.Clone(list[:cap(list)])
+		results := []gateway.Headers{list.With("A", "9"), list.With("C", "9"), list.Append("C", "9"), list.Without("A"),
+			list.Without("C"), list.Without("b")}
+		kept := make([]gateway.Headers, len(results))
+		for i, result := range results {
+			kept[i] = slices.Clone(result)
+		}
+		for _, result := range results { // this must not reach the list or another result
+			for i := range result[:cap(result)] {
+				result[:cap(result)][i] = [2]string{"X", "x"}
+			}
+		}
+		if !slices.Equal(list[:cap(list)], before) {
+			t.Errorf("with %d to spare the list became %q", spare, list[:cap(list)])
+		}
+		for i, result := range kept {
+			if slices.Contains(result, [2]string{"X", "x"}) {
+				t.Errorf("result %d shares its memory with another", i)
+			}
+		}
+	}
+}
+
+func TestHeaderNamesAndValues(t *testing.T) {
+	t.Parallel()
+	for _, field := range [][2]string{
+		{"X", ""}, {"x-y_z", "1"}, {"!#$%&'*+-.^_`|~09azAZ", "all of a token's characters"},
+		{"X", "a\tb"}, {"X", " a "}, {"X", "caf\xe9"}, {"X", "café"}, {"X", "\x80\xff"}, {"X", strings.Repeat("x", 1<<16)},
+		{"Statuses", "1"}, {"X-Status", "1"}, {"Te-X", "1"}, {"Connections", "1"}, {"Upgrade-Insecure-Requests", "1"},
+		{"Location", "/a b"}, {"Content-Type", "x"}, {"Set-Cookie", "a=b; c"}, {"Date", "today"}, {"Server", "me"},
+		{"Content-Length", "0"}, {"Content-Length", "9223372036854775807"},
+	} {
+		if field[0] == "Content-Length" {
+			field[1] = "1" // the length of startWith's body
+		}
+		if err := startWith(t, "200 OK", gateway.Headers{field}); err != nil {
+			t.Errorf("%.80q is refused: %v", field, err)
+		}
+	}
+	for _, field := range [][2]string{ // R68, R69
+		{"", "a"}, {"X Y", "a"}, {" X", "a"}, {"X ", "a"}, {"X:", "a"}, {"X: a", ""}, {"X\r\nY", "a"}, {"X\n", "a"},
+		{"X\x00", "a"}, {"X\x7f", "a"}, {"X\t", "a"}, {"Ü", "a"}, {"X\xff", "a"}, {"(X)", "a"}, {"X/Y", "a"}, {"X,Y", "a"},
+		{"X\"", "a"}, {"X@", "a"},
+		{"X[0]", "a"}, {"{X}", "a"}, {"X=Y", "a"}, {"X;Y", "a"}, {"X?", "a"}, {"X\\", "a"}, {"<X>", "a"},
+		{"X", "a\r\nY: b"}, {"X", "a\nY: b"}, {"X", "a\rY: b"}, {"X", "a\r\n"}, {"X", "\n"}, {"X", "a\x00b"}, {"X", "a\x7f"},
+		{"X", "a\x1b"}, {"X", "a\x0bb"}, {"X", "a\r\n b"}, {strings.Repeat("x ", 1<<16), "a"},
+		{"X", strings.Repeat("x", 1<<16) + "\n"},
+		{"Status", "200 OK"}, {"status", "200 OK"}, {"STATUS", ""}, // C46
+	} {
+		err := startWith(t, "200 OK", gateway.Headers{field})
+		if !errors.Is(err, gateway.ErrHeader) {
+			t.Errorf("%.80q: %v, want ErrHeader", field, err)
+		} else if len(err.Error()) > 1000 {
+			t.Errorf("%.80q: an error of %d bytes", field, len(err.Error()))
+		}
+	}
+}
+
+// R72, R73, R91: the hop-by-hop headers of RFC 2616, 13.5.1, and those that RFC 9110, 7.6.1 adds.
+func TestHopByHopHeadersAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+		"TE", "Trailer", "Trailers", "Transfer-Encoding", "Upgrade",
+	} {
+		for _, name := range []string{name, strings.ToLower(name), strings.ToUpper(name), swapCase(name)} {
+			for _, value := range []string{"", "close", "chunked"} {
+				headers := gateway.Headers{{"A", "1"}, {name, value}}
+				if err := startWith(t, "200 OK", headers); !errors.Is(err, gateway.ErrHeader) {
+					t.Errorf("%s: %v, want ErrHeader", name, err)
+				}
+			}
+		}
+	}
+	// Ordinary names of the same lengths.
+	for _, name := range []string{
+		"TX", "Statis", "Unknown", "Tracing", "Locatiom", "Trickles", "Connectiom", "Keep-alove", "Content-Tipe",
+		"Content-Lenght", "Proxy-Konnection", "Transfer-Incoding", "Proxy-Authentikate", "Proxy-Authorisation",
+	} {
+		if err := startWith(t, "200 OK", gateway.Headers{{name, "a"}, {name, "b"}}); err != nil {
+			t.Errorf("%s is refused: %v", name, err)
+		}
+	}
+}
+
+func swapCase(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 32
+		case 'A' <= r && r <= 'Z':
+			return r + 32
+		}
+		return r
+	}, s)
+}
+
+func TestHeadersThatAreAllowedOnce(t *testing.T) { // C46
+	t.Parallel()
+	for _, c := range []struct {
+		a, b [2]string
+		want error
+	}{
+		{[2]string{"Content-Type", "a"}, [2]string{"content-type", "a"}, gateway.ErrHeader},
+		{[2]string{"Location", "a"}, [2]string{"LOCATION", "b"}, gateway.ErrHeader},
+		{[2]string{"Content-Length", "1"}, [2]string{"Content-Length", "2"}, gateway.ErrContentLength},
+		{[2]string{"Content-Length", "1"}, [2]string{"content-length", "1"}, gateway.ErrContentLength}, // also if equal
+		{[2]string{"Content-Type", "a"}, [2]string{"Location", "a"}, nil},
+		{[2]string{"Set-Cookie", "a"}, [2]string{"Set-Cookie", "a"}, nil},
+		{[2]string{"X", "a"}, [2]string{"x", "b"}, nil},
+	} {
+		headers := gateway.Headers{c.a, {"Between", "1"}, c.b}
+		if err := startWith(t, "200 OK", headers); !matches(err, c.want) {
+			t.Errorf("%q: %v, want %v", headers, err, c.want)
+		}
+	}
+}
+
+// notLengths are not lengths (C10), but some parsers of numbers accept them.
+var notLengths = []string{
+	"-1", "+5", " 5", "5 ", "\t5", "0x10", "5, 5", "5,5", "5.0", "5e0", "1_000", "0b1", "five", "５", "-", "-0", "5\x00",
+	strings.Repeat("9", 30), "9223372036854775808", "18446744073709551617",
+}
+
+func TestAContentLengthThatIsNoLength(t *testing.T) {
+	t.Parallel()
+	for _, value := range append(slices.Clone(notLengths), "") {
+		err := startWith(t, "200 OK", gateway.Headers{{"content-LENGTH", value}})
+		if !errors.Is(err, gateway.ErrContentLength) && !(hasControl(value) && errors.Is(err, gateway.ErrHeader)) {
+			t.Errorf("%q: %v, want ErrContentLength", value, err)
 		}
 	}
 }

@@ -1,11 +1,16 @@
 package gateway
 
-import "strconv"
+import (
+	"strconv"
 
-// Status returns the status string of a code: Status(404) is "404 Not Found". A code that the IANA registry does not
-// name gets the name of its class, as RFC 9110, 15 would have it treated: Status(599) is "599 Server Error". Nothing is
-// corrected: a code that ends no request, like 0 or 103, gives a string that start refuses with [ErrStatus]. Three digits from 200
-// on pass, as PEP 3333 has it, though no standard gives those above 599 a meaning.
+	"example.com/gateway/internal/header"
+)
+
+// Status returns the status string of a code: Status(404) is "404 Not Found". A code that the IANA
+// registry does not name gets the name of its class, as RFC 9110, 15 would have a client treat it:
+// Status(599) is "599 Server Error". Status corrects nothing: a code that ends no request, like 0
+// or 103, gives a string that start refuses with [ErrStatus]. start takes any three digits from 200
+// on, as PEP 3333 does.
 func Status(code int) string {
 	if s := statusOf(code); s != "" {
 		return s
@@ -153,26 +158,28 @@ func statusOf(code int) string {
 	return ""
 }
 
-// checkStatus returns the code of a status string, or an error wrapping ErrStatus. R65: three digits, one space, a
-// reason without surrounding whitespace; R66: no control character.
+// checkStatus returns the code of a status string, or an error wrapping ErrStatus. R65: three
+// digits, one space, a reason without surrounding whitespace; R66: no control character.
 func checkStatus(s string) (code int, err error) {
-	refuse := func(why string) (int, error) { return 0, &fault{ErrStatus, quote(s) + " " + why, nil} }
+	refuse := func(rule, why string) (int, error) {
+		return 0, newFault(rule, ErrStatus, header.Quote(s)+" "+why)
+	}
 	if len(s) < 4 || !isDigit(s[0]) || !isDigit(s[1]) || !isDigit(s[2]) || s[3] != ' ' {
-		return refuse("is not three digits and a space")
+		return refuse("R65", "is not three digits and a space")
 	}
 	reason := s[4:]
 	if reason == "" || isSpace(reason[0]) || isSpace(reason[len(reason)-1]) {
-		return refuse("has no reason after one space, or one with space around it")
+		return refuse("R65", "has no reason after one space, or one with space around it")
 	}
-	if hasControl(reason, false) {
-		return refuse("has a control character")
+	if header.HasControl(reason, false) {
+		return refuse("R66", "has a control character")
 	}
 	switch s[0] {
 	case '0':
-		return refuse("has a code below 100")
+		return refuse("R65", "has a code below 100")
 	case '1':
 		// An informational response is not the response; as the final one it loses the body.
-		return refuse("is informational, not a response")
+		return refuse("R65", "is informational, not a response")
 	}
 	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0'), nil
 }

@@ -88,6 +88,8 @@ type counter struct{ heads, blocks int }
 
 func (c *counter) WriteHead(string, gateway.Headers) error { c.heads++; return nil }
 func (c *counter) Write(block []byte) (int, error)         { c.blocks++; return len(block), nil }
+func (c *counter) Flush() error                            { return nil }
+func (c *counter) End(bool) error                          { return nil }
 
 func TestRespondIsMeasured(t *testing.T) {
 	var table table

@@ -20,6 +20,8 @@ type nullTransport struct{}
 
 func (nullTransport) WriteHead(string, gateway.Headers) error { return nil }
 func (nullTransport) Write(block []byte) (int, error)         { return len(block), nil }
+func (nullTransport) Flush() error                            { return nil }
+func (nullTransport) End(bool) error                          { return nil }
 
 // A respondCase is an application that Respond runs.
 type respondCase struct {

@@ -1,5 +1,6 @@
-// Package cgi runs an application as a CGI program (RFC 3875), from the perspective of the child process: one process,
-// one request, its environment, stdin and stdout. It is run_with_cgi of PEP 3333's example, and wsgiref's CGIHandler.
+// Package cgi runs an application as a CGI program (RFC 3875): one process for one request, which
+// is the process's environment and stdin, and whose response goes to stdout. It is the run_with_cgi
+// of PEP 3333's example, and wsgiref's CGIHandler.
 //
 //	func main() {
 //		if err := cgi.Run(gateway.ApplicationFunc(hello)); err != nil {
@@ -7,76 +8,90 @@
 //		}
 //	}
 //
-// Started from a terminal, with no CGI variables in its environment, the program answers GET / on stdout.
+// Started from a terminal, with no CGI variables in its environment, the program answers GET / on
+// stdout.
 //
-// A CGI program is started for every request, so this package links neither net nor net/http, nor fmt: with them the
-// program starts at half the speed. Command line arguments are ignored: a host may put a query there (C39).
+// A CGI program is started for every request. So this package links neither net nor net/http, with
+// which the program would take twice the time to start, nor fmt. Command line arguments are
+// ignored: a host may put a query there (C39).
 //
-// What the host must do, it must do: one that sends a body and reads no answer before it is done (Apache) hangs, until
-// its own timeout, on an application that answers more than a pipe holds before it has read the body.
+// An application that answers before it has read the request's body can hang under a host that
+// reads no answer before it has sent the body. Apache is one: once the answer fills the pipe, both
+// wait, until Apache's own timeout.
 package cgi
 
 import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/last"
-	"example.com/gateway/internal/lazyctx"
-	"example.com/gateway/internal/request"
+	"example.com/gateway/request"
 )
 
-// Run serves the one request that this process was started for and returns when the response is out.
+// Run serves the one request that this process was started for, and returns when the response is
+// out.
 //
-// It returns an error if the response is not whole; it was reported on stderr, but for a client that left, and the caller
-// only turns it into an exit status other than 0. A response that is whole, be it "500 Internal Server Error" for an
-// application that failed or "400 Bad Request" for a request that is malformed, is no error here; what led to it is on
-// stderr.
+// It returns an error if the response is not whole. The error was written to stderr, unless it says
+// that the client has left, so that the caller need only turn it into an exit status other than 0.
+// A "500 Internal Server Error" for an application that failed, and a "400 Bad Request" for a
+// malformed request, are whole responses: Run returns nil, and the cause is on stderr.
 //
-// The environ's Vars are the process's environment as CGI defines it, whatever else is in the environment (R41), and
-// defaults for what a host may leave out: SERVER_PROTOCOL HTTP/1.0, SERVER_NAME localhost, SERVER_PORT. REQUEST_URI is
-// there if the host sends it. Errors is stderr, which goes to the host's log. Multiprocess and RunOnce are true,
-// Multithread is false. The process's own environment still has HTTP_PROXY if the client sent a Proxy header: a program
-// that runs others, or calls http.ProxyFromEnvironment without REQUEST_METHOD set, should unset it (httpoxy).
+// The environ's Vars are the process's environment: the variables of CGI, but for those that must
+// not reach an application, and all others that the environment has (R41). Defaults stand in for
+// variables that a host may leave out: SERVER_PROTOCOL HTTP/1.0, SERVER_NAME localhost, and as
+// SERVER_PORT the scheme's. REQUEST_URI is there if the host sends it. Errors is stderr, which goes
+// to the host's log. Multiprocess and RunOnce are true, and Multithread is false.
 //
-// The Context ends with gateway.ErrShutdown on SIGTERM, and with gateway.ErrDisconnected when a write finds that the
-// host has closed stdout: a broken pipe is an error of Write, not the death by SIGPIPE that Go has for stdout. SIGTERM
-// is caught once it matters: when Done or Err is asked for, and from the first block on of a body that may have more, or a
-// Close with something to do; that is any but a Text. The iteration then stops at the next block. A SIGTERM more than a
-// second after the first ends the process at once.
+// The environment of the process itself still has HTTP_PROXY if the client has sent a header named
+// Proxy. A program that starts others, or calls http.ProxyFromEnvironment without REQUEST_METHOD
+// set, should unset that variable (httpoxy).
 //
-// An application that calls runtime.Goexit ends the process with status 1 once its response is out: nobody else would end it. A
-// Program with a Stdout of its own leaves that to the goroutine, as t.FailNow has it.
+// The Context ends with gateway.ErrShutdown on SIGTERM. It ends with gateway.ErrDisconnected when a
+// write finds that the host has closed stdout: a broken pipe is an error of Write here, although it
+// kills other Go programs by SIGPIPE.
 //
-// What the application left unread of the body is read and dropped before Run returns, up to 64 MiB and 30 seconds,
-// unless the client has left or SIGTERM has come.
+// SIGTERM is caught from the moment at which it matters: when the application asks for the
+// Context's Done or Err, when the first block is out and there may be more, and before a Close that
+// has something to do. The only body for which it is not caught is a Text. The iteration stops at
+// the next block. A SIGTERM more than a second after the first ends the process at once.
+//
+// If the application calls runtime.Goexit, Run exits the process with status 1 when the response is
+// out. Otherwise the process would go on without main's goroutine, and nobody would end it. In a
+// Program whose Stdout is set, Goexit ends only the goroutine.
+//
+// Before it returns, Run reads and drops the part of the body that the application has not read, up
+// to 64 MiB and for up to 30 seconds, unless the client has left or SIGTERM has come: a host that
+// is still sending may drop the answer.
 func Run(app gateway.Application) error { return new(Program).Run(app) }
 
-// A Program is a CGI program's surroundings. The zero value is the real process; tests, and programs that stand in for
-// a CGI program, set fields. It serves one request.
+// A Program is a CGI program with its surroundings, for one request. The zero value is the real
+// process. Tests, and programs that stand in for a CGI program, set fields.
 type Program struct {
-	// Env is the environment in the form "NAME=value"; nil means os.Environ. Entries without a "=" or a name are
-	// ignored.
+	// Env is the environment, in the form "NAME=value". Entries without a "=" or without a name are
+	// ignored. nil means os.Environ.
 	Env []string
 
-	// Stdin has the request's body. No more than CONTENT_LENGTH bytes of it are read; all of it if there is no
-	// CONTENT_LENGTH but HTTP_TRANSFER_ENCODING says chunked (Apache); and none otherwise. nil means os.Stdin.
+	// Stdin has the request's body: the first CONTENT_LENGTH bytes, or everything if there is no
+	// CONTENT_LENGTH but HTTP_TRANSFER_ENCODING says chunked (Apache). Otherwise there is no body.
+	// Nothing is read beyond the body. nil means os.Stdin.
 	Stdin io.Reader
 
-	// Stdout takes the response, head and first block, or 64 KiB of that, in one Write. nil means the process's stdout.
+	// Stdout takes the response. The head and the first block, or its first 64 KiB, come in one
+	// Write. nil means the process's stdout.
 	Stdout io.Writer
 
 	// Stderr is the environ's Errors. nil means the process's stderr.
 	Stderr io.Writer
 }
 
-// What Run reads of a body that the application did not: enough for an upload that was refused, and not for ever. Only a
+// drainBytes and drainTime bound the reading of a body that the application has not read. Only a
 // test changes them.
 var (
-	drainBytes int64 = 64 << 20
+	drainBytes int64 = request.DrainBytes
 	drainTime        = 30 * time.Second
 )
 
@@ -85,7 +100,13 @@ var errNoStdout = errors.New("cgi: stdout was closed when the process started")
 
 // Run serves the one request, as the function [Run] does.
 func (p *Program) Run(app gateway.Application) error {
-	stdin, stdout, stderr := p.Stdin, p.Stdout, p.Stderr
+	vars, stdin, stdout, stderr := p.Env, p.Stdin, p.Stdout, p.Stderr
+	if vars == nil {
+		vars = processEnviron()
+	}
+	if stdin == nil {
+		stdin = os.Stdin
+	}
 	if stderr == nil {
 		stderr = new(lazyStderr)
 	}
@@ -97,113 +118,67 @@ func (p *Program) Run(app gateway.Application) error {
 		}
 		stdout = out
 	}
-	if stdin == nil {
-		stdin = os.Stdin
-	}
-	vars := p.Env
-	if vars == nil {
-		vars = processEnviron()
-	}
 
 	env, body, err := environ(vars, stdin)
-	env.Errors = stderr
-	var ctx lazyctx.Context
-	ctx.Init(env.Context(), func() { watchSignals(&ctx) })
-	env = env.WithContext(&ctx)
 	if err != nil {
-		refusal := err
-		app = gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-			return refuse(env, start, refusal)
-		})
+		app = request.Refuse(err)
 	}
-	t := &transport{w: stdout, ctx: &ctx}
-	last.Known(t)
-	returned := false
+	t := &transport{w: stdout}
+	t.ctx.Init(env.Context(), t)
+	env = env.WithContext(&t.ctx)
+	env.Errors = stderr
+
+	hasReturned := false
 	defer func() {
-		if returned {
-			return
+		t.ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
+		// A host that has sent SIGTERM waits for the end of the process, not for the answer.
+		if t.err == nil && t.ctx.Cause() == gateway.ErrEnded {
+			body.Drain(drainBytes, drainTime)
 		}
-		if v := recover(); v != nil {
-			panic(v)
-		}
-		// The application has called runtime.Goexit. If this is main's goroutine, the process would go on without it, and nobody
-		// would end it. A goroutine of its own for the application would prevent that, at the cost of every start.
-		finish(t, &ctx, body)
-		if p.Stdout == nil {
+		if !hasReturned && p.Stdout == nil {
+			// The application has ended its goroutine, which is main's. To give it another
+			// goroutine would take time at every start.
 			os.Exit(1)
 		}
 	}()
-	err = gateway.Respond(app, env, t)
-	returned = true
-	finish(t, &ctx, body)
-	if errors.Is(err, gateway.ErrBroken) {
-		return err
+	err = gateway.Respond(t.lookAtBody(app), env, t)
+	hasReturned = true
+	if t.whole {
+		return nil
 	}
-	return nil
+	return err
 }
 
-// finish is what is left to do when the response is over.
-func finish(t *transport, ctx *lazyctx.Context, body *request.Body) {
-	ctx.Cancel(gateway.ErrEnded) // and SIGTERM ends the process again
-	// The host may be sending still. One that has sent SIGTERM waits for the end of the process, not for the answer.
-	cause := ctx.Cause()
-	if t.err == nil && (cause == gateway.ErrEnded || !errors.Is(cause, gateway.ErrShutdown)) {
-		body.Drain(drainBytes, drainTime)
-	}
-}
-
-// environ makes the request of a process's environment. Its error is one for a 400.
+// environ makes the request of a process's environment and stdin. Its error is one for
+// request.Refuse.
 func environ(list []string, stdin io.Reader) (*gateway.Environ, *request.Body, error) {
-	env := &gateway.Environ{
-		Multiprocess: true,
-		RunOnce:      true,
+	env := &gateway.Environ{Multiprocess: true, RunOnce: true}
+	// The operating system has its own limits for an environment.
+	b := request.Builder{Limits: request.Limits{MaxHeaders: -1, MaxHeaderBytes: -1}}
+	_ = b.AddEnviron(list)
+	if !slices.ContainsFunc(list, isOfRequest) { // started from a terminal
+		_, _ = b.Add("REQUEST_METHOD", "GET"), b.Add("PATH_INFO", "/")
 	}
-	vars := request.Builder{Vars: make(map[string]string, len(list)+4)}
-	isRequest := false
-	var err error
-	for _, entry := range list {
-		name, value, found := strings.Cut(entry, "=")
-		if !found || name == "" {
-			continue // Windows has "=C:=C:\dir"
-		}
-		isRequest = isRequest || isOfRequest(name)
-		if fault := vars.Add(name, value); err == nil {
-			err = fault // the first is enough: a client may have sent thousands
-		}
-	}
-	if !isRequest { // from a terminal
-		_, _ = vars.Add("REQUEST_METHOD", "GET"), vars.Add("PATH_INFO", "/")
-	}
-	length, fault := vars.Finish(env)
-	if err == nil {
-		err = fault
-	}
-	if fault != nil { // a body that is refused is drained, too, if it has a length
-		if length, fault = env.ContentLength(); fault != nil {
-			length = 0
-		}
-	}
-	if length < 0 && !request.Chunked(env) {
+	length, err := b.Finish(env) // also of a refused request, whose body is drained
+	if length < 0 && (err != nil || !request.IsChunked(env)) {
 		length = 0
 	}
-	body := request.NewBody(stdin, length)
+	body := request.NewBody(stdin, length, request.NoLimit)
 	env.Input = body
 	return env, body, err
 }
 
-// isOfRequest reports whether a variable is one of those that a host sets, any of which makes a request.
-func isOfRequest(name string) bool {
+// isOfRequest reports whether an entry of the environment shows that a host has started the
+// process.
+func isOfRequest(entry string) bool {
+	name, _, found := strings.Cut(entry, "=")
+	if !found {
+		return false
+	}
 	switch name {
 	case "GATEWAY_INTERFACE", "REQUEST_METHOD", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO",
 		"QUERY_STRING", "REQUEST_URI", "CONTENT_LENGTH", "CONTENT_TYPE":
 		return true
 	}
 	return false
-}
-
-// refuse is the application of a request that no application should see.
-func refuse(env *gateway.Environ, start gateway.StartResponse, why error) (gateway.Body, error) {
-	_, _ = io.WriteString(env.Errors, why.Error()+"\n")
-	_, err := start(gateway.Status(400), gateway.Headers{{"Content-Type", "text/plain"}}, nil)
-	return gateway.Text("400 Bad Request\n"), err
 }

@@ -17,18 +17,24 @@ import (
 
 // The tests of this file prove rules that docs/conformance.md has and that no other test is about.
 
-// C8, C13, C16, C21-C24, R29, R30, D7: what the host says of the request arrives as it was said.
+// C8, C13, C16, C21-C24, R29, R30: the variables arrive as the host has set them.
 func TestWhatTheHostSaysArrivesAsItWasSaid(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
-		"GATEWAY_INTERFACE=CGI/1.1", "GATEWAY_INTERFACE=CGI/01.001", "GATEWAY_INTERFACE=CGI/1.2", "GATEWAY_INTERFACE=", // C13
+		// C13
+		"GATEWAY_INTERFACE=CGI/1.1", "GATEWAY_INTERFACE=CGI/01.001", "GATEWAY_INTERFACE=CGI/1.2",
+		"GATEWAY_INTERFACE=",
 		"QUERY_STRING=a%20b+c&%00=%zz", "QUERY_STRING=", // C16
 		"REQUEST_METHOD=GET", "REQUEST_METHOD=get", "REQUEST_METHOD=PROPFIND", // C21
-		"SCRIPT_NAME=/cgi-bin/a b", "SCRIPT_NAME=/Caf\xe9", "SCRIPT_NAME=", "PATH_INFO=/A/%41/\xff", "PATH_INFO=/", "PATH_INFO=", // C14, C22
+		// C14, C22
+		"SCRIPT_NAME=/cgi-bin/a b", "SCRIPT_NAME=/Caf\xe9", "SCRIPT_NAME=", "PATH_INFO=/A/%41/\xff",
+		"PATH_INFO=/", "PATH_INFO=",
 		"SERVER_NAME=Example.COM", "SERVER_NAME=192.0.2.1", "SERVER_NAME=[2001:db8::1]", // C23
 		"SERVER_PORT=80", "SERVER_PORT=65535", // C24
-		"REQUEST_URI=/cgi-bin/a%20b/%2F/..//x?a=%zz",                                                                        // D7
-		"REMOTE_ADDR=2001:db8::2", "REMOTE_USER=Ann", "AUTH_TYPE=basic", "PATH_TRANSLATED=/srv/x", "SERVER_SOFTWARE=host/1", // R35
+		"REQUEST_URI=/cgi-bin/a%20b/%2F/..//x?a=%zz",
+		// R35
+		"REMOTE_ADDR=2001:db8::2", "REMOTE_USER=Ann", "AUTH_TYPE=basic", "PATH_TRANSLATED=/srv/x",
+		"SERVER_SOFTWARE=host/1",
 		"SSL_PROTOCOL=TLSv1.3", "X_EXTENSION=1", "lower_case=1", "UNIQUE_ID=\x01\xff", // R36, C6, C8
 	} {
 		name, value, _ := strings.Cut(entry, "=")
@@ -48,7 +54,8 @@ func TestTheTargetIsNotRebuilt(t *testing.T) {
 		return hello(env, start)
 	})
 	env := with(get, "REQUEST_URI=/app/%78%2Fy?q", "PATH_INFO=/x/y", "QUERY_STRING=q")
-	if err := (&cgi.Program{Env: env, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}).Run(app); err != nil {
+	if err := (&cgi.Program{Env: env, Stdin: strings.NewReader(""), Stdout: io.Discard,
+		Stderr: io.Discard}).Run(app); err != nil {
 		t.Error(err)
 	}
 	if target != "/app/%78%2Fy?q" || url != "http://example.com:8080/app/x/y?q" {
@@ -56,8 +63,8 @@ func TestTheTargetIsNotRebuilt(t *testing.T) {
 	}
 }
 
-// R37, R48: the comments name every variable that is there whatever the host sends, what stands in for those that it leaves
-// out, and where the log goes.
+// R37, R48: the comments name every variable that is there for any host, the default for each that
+// a host may leave out, and where the log goes.
 func TestTheCommentsNameWhatIsAlwaysThere(t *testing.T) {
 	t.Parallel()
 	always, run := commentOf(t, "../environ.go", "Vars"), commentOf(t, "cgi.go", "Run")
@@ -72,7 +79,8 @@ func TestTheCommentsNameWhatIsAlwaysThere(t *testing.T) {
 		if name == "REQUEST_METHOD" {
 			continue
 		}
-		if !strings.Contains(run, name) || value != "80" && !strings.Contains(run, name+" "+value) { // the scheme's port
+		// the scheme's port
+		if !strings.Contains(run, name) || value != "80" && !strings.Contains(run, name+" "+value) {
 			t.Errorf("the comment of Run does not say that %s is %s", name, value)
 		}
 	}
@@ -108,7 +116,8 @@ func commentOf(t *testing.T, path, name string) (comment string) {
 	return comment
 }
 
-// R47, R61: what is written to Errors is with the host at once and byte for byte, and if it cannot be, nobody suffers.
+// R47, R61: bytes that are written to Errors reach the host at once and unchanged. If they cannot,
+// the application goes on.
 func TestErrorsAreForwardedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, broken := range []bool{false, true} {
@@ -118,7 +127,8 @@ func TestErrorsAreForwardedAtOnce(t *testing.T) {
 		}
 		var stdout bytes.Buffer
 		p := &cgi.Program{Env: get, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: log}
-		err := p.Run(gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		err := p.Run(gateway.ApplicationFunc(func(env *gateway.Environ,
+			start gateway.StartResponse) (gateway.Body, error) {
 			for i, entry := range []string{"plain\n", "\xff\xfe\x00 no UTF-8\n", "\u20ac\n"} {
 				_, _ = env.Errors.Write([]byte(entry))
 				if len(log.writes) != i+1 || !broken && log.writes[i] != entry {
@@ -133,7 +143,8 @@ func TestErrorsAreForwardedAtOnce(t *testing.T) {
 	}
 }
 
-// R16, R92, R93: a block was written to stdout when the body makes the next one. R99: and what was written, when Write returns.
+// R16, R92, R93: a block is on stdout when the body makes the next one. R99: the bytes of the
+// writer are there when Write returns.
 func TestEachBlockIsOnStdoutBeforeTheNextIsMade(t *testing.T) {
 	t.Parallel()
 	out := new(recorder)
@@ -161,23 +172,26 @@ func TestEachBlockIsOnStdoutBeforeTheNextIsMade(t *testing.T) {
 					return
 				}
 				last(fmt.Sprintf("block %d", i))
-				clear(block) // D8
+				clear(block) // the block is the body's again
 			}
 		}), nil
 	}))
-	if want := "write 0write 1write 2block 0block 1block 2block 3block 4"; err != nil || !strings.HasSuffix(strings.Join(out.writes, ""), want) {
+	if want := "write 0write 1write 2block 0block 1block 2block 3block 4"; err != nil ||
+		!strings.HasSuffix(strings.Join(out.writes, ""), want) {
 		t.Errorf("stdout has %q, %v", out.writes, err)
 	}
 }
 
-// R54, R56-R58: what PEP 3333 lists of reads and writes is made of Input and Errors.
+// R54, R56-R58: Input and Errors can do all that PEP 3333 wants of wsgi.input and wsgi.errors.
 func TestTheStreamsOfThePEP(t *testing.T) {
 	t.Parallel()
 	const body = "one\ntwo\r\n\nlast"
 	respondTo := func(app func(env *gateway.Environ)) (log string) {
 		var stderr bytes.Buffer
-		p := &cgi.Program{Env: post(int64(len(body))), Stdin: strings.NewReader(body + "and more"), Stdout: io.Discard, Stderr: &stderr}
-		if err := p.Run(gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		p := &cgi.Program{Env: post(int64(len(body))), Stdin: strings.NewReader(body + "and more"),
+			Stdout: io.Discard, Stderr: &stderr}
+		if err := p.Run(gateway.ApplicationFunc(func(env *gateway.Environ,
+			start gateway.StartResponse) (gateway.Body, error) {
 			app(env)
 			for range 3 { // R58
 				if n, err := env.Input.Read(make([]byte, 8)); n != 0 || err != io.EOF {
@@ -230,7 +244,8 @@ func TestTheStreamsOfThePEP(t *testing.T) {
 // C43-C45: a Location never comes alone, so that no host words the redirect or follows it itself.
 func TestALocationComesWithAStatus(t *testing.T) {
 	t.Parallel()
-	for _, status := range []string{"200 OK", "201 Created", "301 Moved Permanently", "302 Found", "307 Temporary Redirect"} {
+	for _, status := range []string{"200 OK", "201 Created", "301 Moved Permanently", "302 Found",
+		"307 Temporary Redirect"} {
 		for _, location := range []string{"/local?x", "https://example.com/#there"} {
 			var out bytes.Buffer
 			p := &cgi.Program{Env: get, Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard}
@@ -238,7 +253,8 @@ func TestALocationComesWithAStatus(t *testing.T) {
 			if err := p.Run(respond(status, headers, text("<a>there</a>"))); err != nil {
 				t.Error(err)
 			}
-			want := "Status: " + status + "\r\nLocation: " + location + "\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n<a>there</a>"
+			want := "Status: " + status + "\r\nLocation: " + location +
+				"\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n<a>there</a>"
 			if out.String() != want {
 				t.Errorf("stdout is %q, want %q", out.String(), want)
 			}
@@ -250,7 +266,8 @@ func TestALocationComesWithAStatus(t *testing.T) {
 func TestAnIncludedRequestIsAnsweredAsAnyOther(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []string{"INCLUDED", "included", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0"} {
-		if r := serve(with(get, "SERVER_PROTOCOL="+protocol), nil); r.stdout != helloResponse || r.vars["SERVER_PROTOCOL"] != protocol {
+		if r := serve(with(get, "SERVER_PROTOCOL="+protocol), nil); r.stdout != helloResponse ||
+			r.vars["SERVER_PROTOCOL"] != protocol {
 			t.Errorf("%s: %q, with %q", protocol, r.stdout, r.vars["SERVER_PROTOCOL"])
 		}
 	}

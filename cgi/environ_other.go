@@ -4,5 +4,6 @@ package cgi
 
 import "os"
 
-// processEnviron returns the process's environment. Of a variable that is there twice it has the first.
+// processEnviron returns the process's environment, with the first value of a variable that is
+// there twice.
 func processEnviron() []string { return os.Environ() }

@@ -2,6 +2,5 @@ package cgi
 
 import "time"
 
-// SetDrain changes how much of an unread body Run reads, which a test cannot wait for otherwise. A child process calls
-// it before Run.
+// SetDrain changes how much of an unread body Run reads. A child process calls it before Run.
 func SetDrain(bytes int64, limit time.Duration) { drainBytes, drainTime = bytes, limit }

@@ -17,8 +17,9 @@ import (
 	"example.com/gateway/cgi"
 )
 
-// What tells the test binary that it is the CGI program: which application, and what SetDrain gets. TestMain comes before
-// the flags are parsed, so that argv is the host's, as in a program.
+// Variables that make the test binary a CGI program: the name of the application, and the arguments
+// of SetDrain. TestMain looks at them before the flags are parsed, so that the arguments are the
+// host's, as in a program.
 const (
 	appVar        = "GATEWAY_TEST_APPLICATION"
 	drainBytesVar = "GATEWAY_TEST_DRAIN_BYTES"
@@ -64,6 +65,7 @@ var applications = map[string]gateway.ApplicationFunc{
 	"panicking":    panicking,
 	"exiting":      exiting,
 	"exiting late": exitingLate,
+	"exiting last": exitingLast,
 	"falling":      falling,
 	"short":        short,
 	"long":         long,
@@ -87,8 +89,8 @@ func hello(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, err
 
 const helloResponse = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello World !\n"
 
-// errorPage is the default one (DESIGN.md, decision 9), and badRequest what a malformed request gets: both constant, so that
-// they echo nothing.
+// errorPage is the response of an application that fails, and badRequest that to a malformed
+// request. Both are constant: they echo nothing.
 const (
 	errorPage  = "Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 26\r\n\r\n500 Internal Server Error\n"
 	badRequest = "Status: 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 16\r\n\r\n400 Bad Request\n"
@@ -113,7 +115,7 @@ func ignore(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, er
 	return hello(env, start)
 }
 
-// failing fails before anything was sent, panicking too; falling fails after its first block.
+// failing and panicking fail before anything is sent. falling fails after its first block.
 func failing(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
 	return nil, errApplication
 }
@@ -125,7 +127,7 @@ func exiting(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
 	return nil, nil
 }
 
-// exitingLate does so after the first block, when there is a signal handler.
+// exitingLate ends its goroutine after the first block, when there is a signal handler.
 func exitingLate(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	_, err := start("200 OK", plain, nil)
 	return gateway.Stream(func(yield func([]byte, error) bool) {
@@ -133,6 +135,12 @@ func exitingLate(env *gateway.Environ, start gateway.StartResponse) (gateway.Bod
 			runtime.Goexit()
 		}
 	}), err
+}
+
+// exitingLast ends its goroutine when the response is out.
+func exitingLast(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	body, err := hello(env, start)
+	return gateway.OnClose(body, func() error { runtime.Goexit(); return nil }), err
 }
 
 func falling(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -160,8 +168,8 @@ func threeBlocks(env *gateway.Environ, start gateway.StartResponse) (gateway.Bod
 	}), err
 }
 
-// command is the test binary as a CGI program with no environment but the given one. It is killed when the test ends, or
-// when it hangs.
+// command is the test binary as a CGI program with no environment but the given one. It is killed
+// when the test ends, or when it hangs.
 func command(t testing.TB, app string, vars ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -173,15 +181,15 @@ func command(t testing.TB, app string, vars ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Env = append([]string{appVar + "=" + app}, vars...)
 	if raceEnabled {
-		cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0") // else each exit takes a second
+		cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0") // otherwise each exit takes a second
 	}
 	if testing.CoverMode() != "" {
-		cmd.Env = append(cmd.Env, "GOCOVERDIR="+t.TempDir()) // else it warns on stderr
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+t.TempDir()) // otherwise the process warns on stderr
 	}
 	return cmd
 }
 
-// A result is what a process has done.
+// A result has the output and the exit status of a process.
 type result struct {
 	stdout, stderr string
 	code           int // -1 if a signal ended it
@@ -218,15 +226,16 @@ func pipe(t testing.TB) (r, w *os.File) {
 // get and post are a request as a host describes it.
 var get = []string{
 	"GATEWAY_INTERFACE=CGI/1.1", "SERVER_SOFTWARE=host/1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_NAME=example.com",
-	"SERVER_PORT=8080", "REQUEST_METHOD=GET", "SCRIPT_NAME=/app", "PATH_INFO=/x", "QUERY_STRING=a=b", "HTTP_HOST=example.com:8080",
+	"SERVER_PORT=8080", "REQUEST_METHOD=GET", "SCRIPT_NAME=/app", "PATH_INFO=/x", "QUERY_STRING=a=b",
+	"HTTP_HOST=example.com:8080",
 }
 
 func post(length int64) []string {
 	return with(get, "REQUEST_METHOD=POST", "CONTENT_LENGTH="+strconv.FormatInt(length, 10))
 }
 
-// with returns the environment with the entries at its end instead of those of the same name. An entry without "=" only
-// removes.
+// with returns the environment with the entries at its end instead of those of the same name. An
+// entry without "=" only removes.
 func with(list []string, entries ...string) []string {
 	var out []string
 	for _, old := range list {

@@ -10,8 +10,8 @@ import (
 
 const memoryVar = "GATEWAY_TEST_MEMORY"
 
-// A child process says how much memory it has had. The maximum that wait(2) reports will not do: it is at least that of
-// the test, which the child shared until it was executed.
+// A child process says how much memory it has had. The maximum that wait(2) reports will not do: it
+// is at least that of the test, which the child shared until it was executed.
 func init() {
 	if os.Getenv(memoryVar) == "" {
 		return
@@ -24,7 +24,7 @@ func init() {
 	}
 }
 
-// Whatever the size, a block is all there is of it in memory.
+// A body of any size has no more than a block of it in memory.
 func TestConstantMemory(t *testing.T) {
 	size, most := int64(1)<<30, 20<<10
 	if testing.Short() || raceEnabled {
@@ -41,7 +41,8 @@ func TestConstantMemory(t *testing.T) {
 	}{
 		{"response", "giving", with(get, "QUERY_STRING="+text), 0, size},
 		{"upload", "taking", post(size), size, int64(len(text))},
-		{"upload in chunks", "taking", with(post(0), "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING=chunked"), size, int64(len(text))},
+		{"upload in chunks", "taking", with(post(0), "CONTENT_LENGTH",
+			"HTTP_TRANSFER_ENCODING=chunked"), size, int64(len(text))},
 		{"unread upload", "ignore", post(64 << 20), 64 << 20, 14},
 	} {
 		t.Run(c.name, func(t *testing.T) {

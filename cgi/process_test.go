@@ -14,7 +14,7 @@ import (
 	"example.com/gateway/cgi"
 )
 
-// These tests are about the real process: its environment, its stdin and stdout, its exit.
+// These tests are about the real process: its environment, its stdin and stdout, and its exit.
 
 func TestExitStatusSaysWhetherTheResponseIsWhole(t *testing.T) {
 	t.Parallel()
@@ -28,20 +28,27 @@ func TestExitStatusSaysWhetherTheResponseIsWhole(t *testing.T) {
 		{"hello", get, helloResponse, "", 0},
 		{"failing", get, errorPage, "gateway: GET /app/x: the application's own error", 0},
 		{"panicking", get, errorPage, "gateway: GET /app/x: panic: the application's own error", 0},
-		{"exiting", get, errorPage, "gateway: GET /app/x: the application ended its goroutine", 1}, // and not a process that nobody ends
-		{"exiting late", get, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf", "gateway: GET /app/x: the application ended its goroutine", 1},
-		{"falling", get, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf", "gateway: GET /app/x: the application's own error", 1},
+		// otherwise nobody would end the process
+		{"exiting", get, errorPage, "gateway: GET /app/x: the application ended its goroutine", 1},
+		{"exiting late", get, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf",
+			"gateway: GET /app/x: the application ended its goroutine", 1},
+		{"exiting last", get, helloResponse, "gateway: GET /app/x: the application ended its goroutine", 1},
+		{"falling", get, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf",
+			"gateway: GET /app/x: the application's own error", 1},
 		{"short", get, "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nfive!",
 			"gateway: GET /app/x: wrong Content-Length: 6 declared, 5 sent", 1}, // R87
 		{"long", get, "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfive",
-			"gateway: GET /app/x: wrong Content-Length: 4 declared, more written", 0}, // the client has all that it was promised
+			// the client has all that it was promised
+			"gateway: GET /app/x: wrong Content-Length: 4 declared, more written", 0},
 		{"hello", with(get, "REQUEST_METHOD"), badRequest, "gateway: malformed request: no REQUEST_METHOD", 0},
-		{"echo", nil, "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 28\r\n\r\nGET http://localhost/ 0 EOF\n", "", 0},
+		{"echo", nil,
+			"Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 28\r\n\r\nGET http://localhost/ 0 EOF\n", "", 0},
 	} {
 		r := run(t, command(t, c.app, c.env...))
 		line, _, _ := strings.Cut(r.stderr, "\n")
 		if r.stdout != c.stdout || line != c.stderr || r.code != c.code {
-			t.Errorf("%s: stdout is %q, stderr %q, exit status %d;\nwant %q, %q, %d", c.app, r.stdout, r.stderr, r.code, c.stdout, c.stderr, c.code)
+			t.Errorf("%s: stdout is %q, stderr %q, exit status %d;\nwant %q, %q, %d", c.app, r.stdout,
+				r.stderr, r.code, c.stdout, c.stderr, c.code)
 		}
 	}
 }
@@ -58,10 +65,11 @@ func TestPanicIsAnErrorPageAndAStack(t *testing.T) {
 	}
 }
 
-// A host may put the query into argv (C39), and anybody may write a query.
+// A host may put the query into argv (C39), and a query is the client's.
 func TestArgumentsAreIgnored(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-help"}, {"--"}, {"-test.run=^$", "-test.v"}, {"a", "b c"}, {"--version", "x=y"}, {""}} {
+	for _, args := range [][]string{{"-help"}, {"--"}, {"-test.run=^$", "-test.v"}, {"a", "b c"},
+		{"--version", "x=y"}, {""}} {
 		cmd := command(t, "hello", get...)
 		cmd.Args = append(cmd.Args, args...)
 		if r := run(t, cmd); r != (result{helloResponse, "", 0}) {
@@ -70,8 +78,8 @@ func TestArgumentsAreIgnored(t *testing.T) {
 	}
 }
 
-// The environment passes through the operating system: bytes, and as much as a variable may have (Linux: 128 KiB with its
-// name and the NUL).
+// The environment passes through the operating system: bytes, and as much as a variable may have
+// (Linux: 128 KiB with its name and the NUL).
 func TestEnvironmentIsBytes(t *testing.T) {
 	t.Parallel()
 	query := strings.Repeat("q", 128<<10-len("QUERY_STRING=")-1)
@@ -82,7 +90,8 @@ func TestEnvironmentIsBytes(t *testing.T) {
 	}
 }
 
-// Hosts keep stdin open behind the body (Python's CGI server, uWSGI): whoever reads to EOF waits for ever. C32.
+// Python's CGI server and uWSGI keep stdin open after the body: a program that reads to EOF waits
+// for ever (C32).
 func TestStdinMayStayOpen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -91,13 +100,14 @@ func TestStdinMayStayOpen(t *testing.T) {
 		env  []string
 		sent string
 		want string // of echo; "" for a hello
-		left string // what is still in the pipe when the process has ended
+		left string // the bytes in the pipe when the process has ended
 	}{
 		{"a body", "echo", post(5), "12345next", "POST http://example.com:8080/app/x?a=b 5 EOF\n12345", "next"},
 		{"a body that nobody reads", "ignore", post(5), "12345next", "", "next"},
 		{"length 0", "echo", post(0), "next", "POST http://example.com:8080/app/x?a=b 0 EOF\n", "next"},
 		{"GET", "echo", get, "next", "GET http://example.com:8080/app/x?a=b 0 EOF\n", "next"},
-		{"GET with an empty length", "echo", with(get, "CONTENT_LENGTH="), "next", "GET http://example.com:8080/app/x?a=b 0 EOF\n", "next"},
+		{"GET with an empty length", "echo", with(get, "CONTENT_LENGTH="), "next",
+			"GET http://example.com:8080/app/x?a=b 0 EOF\n", "next"},
 		{"a refused length", "refused", post(-1), "12345", badRequest, "12345"},
 		{"no CGI at all", "echo", nil, "typed", "GET http://localhost/ 0 EOF\n", "typed"},
 	} {
@@ -111,7 +121,8 @@ func TestStdinMayStayOpen(t *testing.T) {
 			if app == "refused" {
 				app, want = "hello", c.want
 			} else if c.want != "" {
-				want = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(c.want)) + "\r\n\r\n" + c.want
+				want = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " +
+					strconv.Itoa(len(c.want)) + "\r\n\r\n" + c.want
 			}
 			cmd := command(t, app, c.env...)
 			cmd.Stdin = in
@@ -130,7 +141,7 @@ func TestStdinThatEndsEarly(t *testing.T) {
 	t.Parallel()
 	cmd := command(t, "echo", post(10)...)
 	cmd.Stdin = strings.NewReader("12345")
-	if r := run(t, cmd); !strings.HasSuffix(r.stdout, " 5 unexpected EOF\n12345") || r.code != 0 { // G11
+	if r := run(t, cmd); !strings.HasSuffix(r.stdout, " 5 unexpected EOF\n12345") || r.code != 0 {
 		t.Errorf("%+v", r)
 	}
 	cmd = command(t, "echo", with(post(0), "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING=chunked")...)
@@ -140,7 +151,8 @@ func TestStdinThatEndsEarly(t *testing.T) {
 	}
 }
 
-// The answer is out, the body is not in: a host that cannot get rid of it drops the answer (E21).
+// The answer is out, and the body is not in: a host that cannot send the rest of the body drops the
+// answer.
 func TestUnreadBodyIsDrained(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
@@ -158,7 +170,7 @@ func TestUnreadBodyIsDrained(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			_ = in.Close() // else there is always a reader
+			_ = in.Close() // the test must not be a reader itself
 			if n, err := out.Write(make([]byte, 16<<20)); err != nil {
 				t.Errorf("the host sent %d bytes: %v", n, err)
 			}
@@ -173,7 +185,7 @@ func TestUnreadBodyIsDrained(t *testing.T) {
 	}
 }
 
-// A client that sends for ever, or never goes on, does not hold the process.
+// The process ends although the client sends for ever, or has stopped sending.
 func TestDrainIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -205,7 +217,7 @@ func TestDrainIsBounded(t *testing.T) {
 			if err := cmd.Wait(); err != nil || stdout.String() != helloResponse {
 				t.Errorf("stdout is %q, error %v", stdout.String(), err)
 			}
-			// One block of a read, and what a pipe holds, may come on top.
+			// One block of a read, and the bytes that a pipe holds, come on top.
 			if c.name == "by bytes" && (sent < 1_000_000 || sent > 1_000_000+64<<10+1<<20) {
 				t.Errorf("%d bytes were read of 1000000 at most", sent)
 			}
@@ -225,7 +237,7 @@ func endless(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, e
 	return gateway.OnClose(body, func() error { note(env, "closed"); return nil }), err
 }
 
-// writing does the same with the writer, and says what became of it.
+// writing writes until the writer returns an error, and notes the error.
 func writing(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	w, err := start("200 OK", plain, nil)
 	for err == nil {
@@ -253,7 +265,8 @@ func causeOf(env *gateway.Environ) string {
 	}
 }
 
-// giving sends as many bytes as the query says, in blocks of 64 KiB; taking counts the body's.
+// giving sends as many bytes as the query says, in blocks of 64 KiB. taking counts the bytes of the
+// body.
 func giving(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	size, err := strconv.ParseInt(env.Vars["QUERY_STRING"], 10, 64)
 	if err != nil {
@@ -296,7 +309,7 @@ func complaining(env *gateway.Environ, start gateway.StartResponse) (gateway.Bod
 	return hello(env, start)
 }
 
-// The log is stderr, for the application (R45) and for what the gateway has to report.
+// The log is stderr, for the application (R45) and for reports of Respond.
 func TestErrorsIsStderr(t *testing.T) {
 	t.Parallel()
 	want := result{helloResponse, strings.Repeat("something to say\n", 3), 0}

@@ -14,7 +14,7 @@ import (
 	"example.com/gateway/cgi"
 )
 
-// A reply is what one request in memory has come to.
+// A reply is the outcome of one request in memory.
 type reply struct {
 	stdout, stderr string
 	vars           map[string]string // of the environ, nil if the application was not called
@@ -28,7 +28,8 @@ type reply struct {
 func serve(env []string, stdin io.Reader) (r reply) {
 	var stdout, stderr bytes.Buffer
 	p := &cgi.Program{Env: env, Stdin: stdin, Stdout: &stdout, Stderr: &stderr}
-	r.err = p.Run(gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	r.err = p.Run(gateway.ApplicationFunc(func(env *gateway.Environ,
+		start gateway.StartResponse) (gateway.Body, error) {
 		r.vars, r.scheme = maps.Clone(env.Vars), env.URLScheme
 		body, err := io.ReadAll(env.Input)
 		r.body, r.bodyErr = string(body), err
@@ -38,8 +39,9 @@ func serve(env []string, stdin io.Reader) (r reply) {
 	return r
 }
 
-// What an application must never see gets a 400, whole, with a length and no byte of the request; the log has one line with
-// the reason. net/http/cgi sends nothing at all for most of these.
+// A request that no application may see gets a 400, whole, with a length and no byte of the
+// request. The log has one line with the reason. net/http/cgi sends nothing at all for most of
+// these.
 func TestMalformedRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	const (
@@ -53,7 +55,7 @@ func TestMalformedRequestIsRefused(t *testing.T) {
 		entries []string
 		why     string
 	}{
-		{"negative length", []string{"CONTENT_LENGTH=-1"}, length}, // C10: "decimal"; E22
+		{"negative length", []string{"CONTENT_LENGTH=-1"}, length}, // C10: "decimal"
 		{"length with a sign", []string{"CONTENT_LENGTH=+5"}, length},
 		{"length after a space", []string{"CONTENT_LENGTH= 5"}, length},
 		{"length before a space", []string{"CONTENT_LENGTH=5 "}, length},
@@ -113,14 +115,14 @@ func TestMalformedRequestIsRefused(t *testing.T) {
 	}
 }
 
-// What is odd, but a host's right or a client's, reaches the application as it is.
+// A request that is odd, but lawful for a host or a client, reaches the application as it is.
 func TestOddRequestIsServed(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 128<<10)
 	for _, c := range []struct {
 		name    string
 		entries []string
-		want    []string // of the environ, where it is not what the entries say; without "=": must be absent
+		want    []string // of the environ where it differs from the entries; without "=": must be absent
 	}{
 		{"method in lower case", []string{"REQUEST_METHOD=get"}, nil}, // C21: case-sensitive, hence another method
 		{"method of the client's own", []string{"REQUEST_METHOD=M-SEARCH"}, nil},
@@ -130,7 +132,9 @@ func TestOddRequestIsServed(t *testing.T) {
 		{"server-side include", []string{"SERVER_PROTOCOL=INCLUDED"}, nil}, // C25
 		{"empty protocol", []string{"SERVER_PROTOCOL="}, []string{"SERVER_PROTOCOL=HTTP/1.0"}},
 		{"no protocol", []string{"SERVER_PROTOCOL"}, []string{"SERVER_PROTOCOL=HTTP/1.0"}},
-		{"no server", []string{"SERVER_NAME", "SERVER_PORT"}, []string{"SERVER_NAME=localhost", "SERVER_PORT=80"}}, // R32, BusyBox
+		// R32, BusyBox
+		{"no server", []string{"SERVER_NAME", "SERVER_PORT"},
+			[]string{"SERVER_NAME=localhost", "SERVER_PORT=80"}},
 		{"no server, by TLS", []string{"SERVER_NAME=", "SERVER_PORT=", "HTTPS=on"},
 			[]string{"SERVER_NAME=localhost", "SERVER_PORT=443"}},
 		{"empty path", []string{"PATH_INFO="}, nil}, // R30
@@ -144,14 +148,16 @@ func TestOddRequestIsServed(t *testing.T) {
 		{"the same length twice", []string{"CONTENT_LENGTH=5", "CONTENT_LENGTH=5"}, nil},
 		{"an empty length before the length", []string{"CONTENT_LENGTH=", "CONTENT_LENGTH=5"}, nil},
 		{"length with leading zeros", []string{"CONTENT_LENGTH=0005"}, nil},
-		{"Proxy header", []string{"HTTP_PROXY=http://attacker.example/"}, []string{"HTTP_PROXY"}}, // E10
+		{"Proxy header", []string{"HTTP_PROXY=http://attacker.example/"}, []string{"HTTP_PROXY"}}, // httpoxy
 		{"lower-case proxy", []string{"http_proxy=http://proxy.example/"}, nil},                   // the deployer's
-		{"second length", []string{"HTTP_CONTENT_LENGTH=1000"}, []string{"HTTP_CONTENT_LENGTH"}},  // V7
-		{"second type", []string{"HTTP_CONTENT_TYPE=a/b", "CONTENT_TYPE=c/d"}, []string{"HTTP_CONTENT_TYPE", "CONTENT_TYPE=c/d"}},
+		{"second length", []string{"HTTP_CONTENT_LENGTH=5"}, []string{"HTTP_CONTENT_LENGTH"}},
+		{"second type", []string{"HTTP_CONTENT_TYPE=a/b", "CONTENT_TYPE=c/d"},
+			[]string{"HTTP_CONTENT_TYPE", "CONTENT_TYPE=c/d"}},
 		{"header without a name", []string{"HTTP_=x"}, []string{"HTTP_"}},
 		{"header twice", []string{"HTTP_ACCEPT=a", "HTTP_ACCEPT=b"}, []string{"HTTP_ACCEPT=a, b"}}, // C28, fcgiwrap
-		{"header twice, once empty", []string{"HTTP_ACCEPT=", "HTTP_ACCEPT=b", "HTTP_ACCEPT="}, []string{"HTTP_ACCEPT=b"}},
-		{"cookies twice", []string{"HTTP_COOKIE=a=1", "HTTP_COOKIE=b=2"}, []string{"HTTP_COOKIE=a=1; b=2"}}, // E19
+		{"header twice, once empty", []string{"HTTP_ACCEPT=", "HTTP_ACCEPT=b", "HTTP_ACCEPT="},
+			[]string{"HTTP_ACCEPT=b"}},
+		{"cookies twice", []string{"HTTP_COOKIE=a=1", "HTTP_COOKIE=b=2"}, []string{"HTTP_COOKIE=a=1; b=2"}},
 		{"query twice", []string{"QUERY_STRING=a", "QUERY_STRING=b"}, []string{"QUERY_STRING=b"}},
 		{"value with an equals sign", []string{"QUERY_STRING=a=b=c"}, nil},
 		{"entry without an equals sign", []string{"=x", "=C:=C:\\dir"}, []string{"", "=C:"}},
@@ -206,8 +212,8 @@ func differing(got, want map[string]string) string {
 	return strings.Join(list, "; ")
 }
 
-// From a terminal there is no request; GET / shows what the program does. An environment of which a host has made
-// anything is a request, and an incomplete one is refused.
+// A program that is started from a terminal has no request, and answers GET /. An environment to
+// which a host has added anything is a request, and is refused if it is incomplete.
 func TestNoRequestIsGetRoot(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"REQUEST_METHOD": "GET", "PATH_INFO": "/", "SERVER_PROTOCOL": "HTTP/1.0",
@@ -221,7 +227,8 @@ func TestNoRequestIsGetRoot(t *testing.T) {
 			t.Errorf("%q: environ %q, body %q, stdout %q", env, r.vars, r.body, r.stdout)
 		}
 	}
-	for _, entry := range []string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SCRIPT_NAME=", "PATH_INFO=/",
+	for _, entry := range []string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1",
+		"SCRIPT_NAME=", "PATH_INFO=/",
 		"QUERY_STRING=", "REQUEST_URI=/", "CONTENT_LENGTH=0", "CONTENT_TYPE=a/b", "CONTENT_LENGTH=", "CONTENT_TYPE="} {
 		if r := serve([]string{entry}, strings.NewReader("")); r.stdout != badRequest {
 			t.Errorf("%q alone: stdout is %q, want a 400", entry, r.stdout)
@@ -229,11 +236,12 @@ func TestNoRequestIsGetRoot(t *testing.T) {
 	}
 }
 
-// PEP 3333, URL Reconstruction: HTTPS is what Apache sets (R36), compared as wsgiref does.
+// HTTPS is the variable that Apache sets (R36). It is compared as wsgiref does.
 func TestSchemeIsHTTPS(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ entry, want string }{
-		{"HTTPS=on", "https"}, {"HTTPS=ON", "https"}, {"HTTPS=1", "https"}, {"HTTPS=yes", "https"}, {"HTTPS=off", "http"},
+		{"HTTPS=on", "https"}, {"HTTPS=ON", "https"}, {"HTTPS=1", "https"}, {"HTTPS=yes", "https"},
+		{"HTTPS=off", "http"},
 		{"HTTPS=0", "http"}, {"HTTPS=", "http"}, {"HTTPS", "http"}, {"REQUEST_SCHEME=https", "https"},
 		{"REQUEST_SCHEME=http", "http"}, {"HTTP_X_FORWARDED_PROTO=https", "http"}, {"HTTP_HTTPS=on", "http"},
 	} {
@@ -246,7 +254,7 @@ func TestSchemeIsHTTPS(t *testing.T) {
 	}
 }
 
-// What CGI says of a process: one request, others beside it (R49-R51).
+// A CGI process has one request, and there may be other processes (R49-R51).
 func TestEnvironSaysOneProcessOneRequest(t *testing.T) {
 	t.Parallel()
 	p := &cgi.Program{Env: get, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}
@@ -261,7 +269,8 @@ func TestEnvironSaysOneProcessOneRequest(t *testing.T) {
 	}
 }
 
-// A limitReader hands out bytes for ever and fails the test when more are asked for than there may be.
+// A limitReader hands out bytes for ever and fails the test when more are asked for than there may
+// be.
 type limitReader struct {
 	t    *testing.T
 	left int
@@ -306,7 +315,7 @@ func TestNothingIsReadPastTheLength(t *testing.T) {
 	}
 }
 
-// A clean EOF would make half an upload look whole (G11).
+// A clean EOF would make half an upload look whole.
 func TestShortStdinIsUnexpectedEOF(t *testing.T) {
 	t.Parallel()
 	for _, sent := range []string{"", "1", "1234"} {
@@ -317,7 +326,7 @@ func TestShortStdinIsUnexpectedEOF(t *testing.T) {
 	}
 }
 
-// Apache hands on chunks decoded and without a length: only the end of stdin tells (R118, E2).
+// Apache hands on chunks decoded and without a length: only the end of stdin ends the body (R118).
 func TestChunkedBodyReadsToEOF(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"chunked", "Chunked", "gzip, chunked"} {
@@ -328,11 +337,12 @@ func TestChunkedBodyReadsToEOF(t *testing.T) {
 	}
 }
 
-// A host that is still sending must be let finish, or it drops the answer (E21; mod_cgid, fcgiwrap). The answer to a request
-// that is refused too.
+// A host that is still sending must be let finish, or it drops the answer (mod_cgid, fcgiwrap). So
+// the body of a refused request is drained as well.
 func TestRefusedRequestIsDrained(t *testing.T) {
 	t.Parallel()
-	for _, entry := range []string{"REQUEST_METHOD=a b", "REQUEST_METHOD=", "SERVER_PROTOCOL=/", "PATH_INFO=x", "HTTP_X=\n"} {
+	for _, entry := range []string{"REQUEST_METHOD=a b", "REQUEST_METHOD=", "SERVER_PROTOCOL=/",
+		"PATH_INFO=x", "HTTP_X=\n"} {
 		stdin := &limitReader{t, 100_000}
 		p := &cgi.Program{Env: with(post(100_000), entry), Stdin: stdin, Stdout: io.Discard, Stderr: io.Discard}
 		if err := p.Run(gateway.ApplicationFunc(hello)); err != nil || stdin.left != 0 {
@@ -341,13 +351,15 @@ func TestRefusedRequestIsDrained(t *testing.T) {
 	}
 }
 
-// Who takes no answer is not waited for: the process ends though the body may come for a long time still.
+// A client that takes no answer is not waited for: the process ends although the body may go on for
+// a long time.
 func TestNothingIsReadForAClientThatLeft(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []error{syscall.EPIPE, syscall.ENOSPC, nil} { // nil: a short write
 		stdin := &limitReader{t, 0}
-		p := &cgi.Program{Env: post(100_000), Stdin: stdin, Stdout: &recorder{failAt: 1, err: fault}, Stderr: io.Discard}
-		if err := p.Run(gateway.ApplicationFunc(hello)); !errors.Is(err, gateway.ErrBroken) {
+		p := &cgi.Program{Env: post(100_000), Stdin: stdin, Stdout: &recorder{failAt: 1, err: fault},
+			Stderr: io.Discard}
+		if err := p.Run(gateway.ApplicationFunc(hello)); err == nil || fault != nil && !errors.Is(err, fault) {
 			t.Errorf("%v: Run returned %v", fault, err)
 		}
 	}
@@ -362,7 +374,7 @@ func TestRefusalOfHeadHasNoBody(t *testing.T) {
 	}
 }
 
-// The names of headers are the client's. The log has one line, with the first thing that was wrong.
+// The client chooses the names of headers. The log has one line, with the first fault.
 func TestRefusalIsOneLineThatNobodyForges(t *testing.T) {
 	t.Parallel()
 	env := with(get, "HTTP_B\r\nforged: \x1b[2J=x", "HTTP_C=\x00", "PATH_INFO=x")

@@ -7,24 +7,27 @@ import (
 	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/lazyctx"
 )
 
-// termGrace is how long further SIGTERMs are taken for the first: Apache, when it stops, sends one to the program and one to its
-// process group.
+// termGrace is how long further SIGTERMs count as the first. When Apache stops, it sends one to the
+// program and one to the program's process group.
 const termGrace = time.Second
 
-// watchSignals cancels ctx on SIGTERM, which hosts send before they kill (Apache, lighttpd), and after termGrace leaves the next
-// one to the runtime. It is called when somebody cares: installing the handler costs a sixth of a program's start.
-func watchSignals(ctx *lazyctx.Context) {
+// Watch implements lazyctx.Watcher. From now on a SIGTERM, which Apache and lighttpd send before
+// they kill, ends the Context. After termGrace the next SIGTERM is the runtime's again, which ends
+// the process.
+//
+// Nothing calls Watch before somebody cares: to install the handler takes a sixth of the time that
+// a program needs to start.
+func (t *transport) Watch() {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGTERM)
 	go func() {
 		select {
 		case <-c:
-			ctx.Cancel(gateway.ErrShutdown)
+			t.ctx.Cancel(gateway.ErrShutdown)
 			time.Sleep(termGrace)
-		case <-ctx.Done():
+		case <-t.ctx.Done():
 		}
 		signal.Stop(c)
 	}()

@@ -22,6 +22,7 @@ func init() {
 	applications["stubborn"] = stubborn
 	applications["careless"] = careless
 	applications["answering"] = answering
+	applications["closing"] = closing
 }
 
 // pausing waits for the end of its Context between two blocks.
@@ -52,7 +53,7 @@ func waiting(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, e
 	return gateway.OnClose(body, func() error { note(env, "closed"); return nil }), err
 }
 
-// polling is one that asks Err instead.
+// polling asks for Err instead of Done.
 func polling(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	if env.Context().Err() == nil {
 		note(env, "waiting")
@@ -96,6 +97,17 @@ func answering(env *gateway.Environ, start gateway.StartResponse) (gateway.Body,
 		note(env, "stopped: "+causeOf(env))
 	})
 	return gateway.OnClose(body, func() error { note(env, "closed"); return nil }), err
+}
+
+// closing answers with a body of one block, whose Close waits for a byte of the request.
+func closing(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	body, err := hello(env, start)
+	return gateway.OnClose(body, func() error {
+		note(env, "closing")
+		_, _ = env.Input.Read(make([]byte, 1))
+		note(env, "closed")
+		return nil
+	}), err
 }
 
 // A running child is one with pipes to talk by.
@@ -143,7 +155,7 @@ func (r *running) signal() {
 	}
 }
 
-// wait returns what is left of stderr and how the process ended.
+// wait returns the rest of stderr and how the process ended.
 func (r *running) wait() (stderr string, status syscall.WaitStatus) {
 	r.t.Helper()
 	rest, err := io.ReadAll(r.stderr)
@@ -164,7 +176,8 @@ func exited(t *testing.T, status syscall.WaitStatus, code int) {
 	}
 }
 
-// Hosts send SIGTERM before they kill (Apache, lighttpd). A body that takes a while stops at its next block, and is closed.
+// Hosts send SIGTERM before they kill (Apache, lighttpd). A body that takes a while stops at its
+// next block, and is closed.
 func TestTermEndsAStreamAtABlock(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "endless", get...)
@@ -197,8 +210,8 @@ func TestTermIsCaughtFromTheFirstBlockOn(t *testing.T) {
 		t.Fatalf("stdout is %q, %v", first, err)
 	}
 	p.signal()
-	// A signal is on its way for a while. The application goes on as long as it has not arrived, but the process does not
-	// wait for the rest of the body.
+	// The signal takes a while. The application goes on until it has arrived, but the process does
+	// not wait for the rest of the body.
 	go func() { _, _ = io.Copy(io.Discard, p.stdout) }()
 	for {
 		if _, err := p.stdin.Write([]byte{'x'}); err != nil {
@@ -213,6 +226,27 @@ func TestTermIsCaughtFromTheFirstBlockOn(t *testing.T) {
 	exited(t, status, 1)
 }
 
+// lighttpd also sends it as soon as it has all of a declared length, and the Close may have only
+// begun.
+func TestTermDoesNotEndAClose(t *testing.T) {
+	t.Parallel()
+	p := launch(t, "closing", post(1)...)
+	response := make([]byte, len(helloResponse))
+	if _, err := io.ReadFull(p.stdout, response); err != nil || string(response) != helloResponse {
+		t.Fatalf("stdout is %q, %v", response, err)
+	}
+	p.signal()
+	p.expect("closing")
+	if _, err := p.stdin.Write([]byte{'x'}); err != nil {
+		t.Error(err)
+	}
+	stderr, status := p.wait()
+	if stderr != "closed\n" {
+		t.Errorf("stderr is %q", stderr)
+	}
+	exited(t, status, 0)
+}
+
 func TestTermWakesAnApplicationThatWaits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -223,7 +257,7 @@ func TestTermWakesAnApplicationThatWaits(t *testing.T) {
 	}{
 		{"pausing", "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\none",
 			"gateway: GET /app/x: server is shutting down\nclosed\n", 1},
-		// Nothing was sent yet: the answer is still sent, whole.
+		// Nothing was sent before: the answer is still sent, whole.
 		{"waiting", helloResponse, "closed\n", 0},
 		{"polling", helloResponse, "", 0},
 	} {
@@ -243,7 +277,7 @@ func TestTermWakesAnApplicationThatWaits(t *testing.T) {
 	}
 }
 
-// Who does not go when asked is made to; but Apache asks twice at once.
+// A second SIGTERM kills a program that goes on after the first. But Apache sends two at once.
 func TestLaterTermKills(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "stubborn", post(5)...)
@@ -268,7 +302,8 @@ func TestLaterTermKills(t *testing.T) {
 	<-done
 }
 
-// Catching it costs a sixth of a program's start, so that nobody pays who does not ask.
+// To catch SIGTERM costs a sixth of a program's start. A program that does not need it does not
+// pay.
 func TestTermIsNotCaughtWhenNobodyCares(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "careless", post(5)...)
@@ -279,7 +314,7 @@ func TestTermIsNotCaughtWhenNobodyCares(t *testing.T) {
 	}
 }
 
-// golang/go#11845: a broken pipe on the file 1 is the death of a Go program, and no Close runs.
+// A broken pipe on the file 1 kills other Go programs, and no Close runs (golang/go#11845).
 func TestBrokenStdoutIsAnErrorOfWrite(t *testing.T) {
 	t.Parallel()
 	for app, want := range map[string]string{
@@ -305,7 +340,8 @@ func TestBrokenStdoutIsAnErrorOfWrite(t *testing.T) {
 // The host's log may go away, but the client is still there.
 func TestBrokenStderrIsHarmless(t *testing.T) {
 	t.Parallel()
-	for app, want := range map[string]string{"complaining": helloResponse, "failing": errorPage, "panicking": errorPage} {
+	for app, want := range map[string]string{"complaining": helloResponse, "failing": errorPage,
+		"panicking": errorPage} {
 		r, w := pipe(t)
 		_ = r.Close()
 		cmd := command(t, app, get...)
@@ -374,7 +410,8 @@ func TestNonblockingStdio(t *testing.T) {
 	}
 }
 
-// nonblock returns a duplicate that starting a process, unlike a file of os.Pipe, leaves non-blocking.
+// nonblock returns a duplicate that starting a process, unlike a file of os.Pipe, leaves
+// non-blocking.
 func nonblock(t *testing.T, f *os.File) *os.File {
 	t.Helper()
 	fd, err := syscall.Dup(int(f.Fd()))

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// A lazyStderr is the process's stderr, opened when there is something to say.
+// A lazyStderr is the process's stderr, which the first Write opens.
 type lazyStderr struct {
 	once sync.Once
 	file *os.File

@@ -2,5 +2,6 @@
 
 package cgi
 
-// wasClosed would have to tell the runtime's /dev/null from the deployer's, and cannot without fcntl.
+// wasClosed returns false: without fcntl it cannot tell the /dev/null that the runtime has opened
+// from one that a deployer has.
 func wasClosed(int) bool { return false }

@@ -2,11 +2,13 @@ package cgi
 
 import "syscall"
 
-// wasClosed reports whether the process was started with the file closed. The runtime opens /dev/null in its place, for
-// reading and writing, and a response that goes there is lost without an error. A shell's >/dev/null, and package os/exec,
-// open it for writing only; a parent that opens it for both (Python's subprocess.DEVNULL) is taken for one that closed stdout.
+// wasClosed reports whether the process was started with the file closed. The runtime then opens
+// /dev/null in its place, for reading and writing, and a response that goes there would be lost
+// without an error. A shell's >/dev/null and package os/exec open /dev/null for writing only. A
+// parent that opens it for both, as Python's subprocess.DEVNULL does, is taken for one that has
+// closed stdout.
 func wasClosed(fd int) bool {
-	const null = 1<<8 | 3 // major 1, minor 3
+	const null = 1<<8 | 3 // the device /dev/null: major 1, minor 3
 	var stat syscall.Stat_t
 	if syscall.Fstat(fd, &stat) != nil {
 		return true

@@ -20,7 +20,8 @@ func redirected(cmd *exec.Cmd, redirection string) *exec.Cmd {
 	return cmd
 }
 
-// A process may be started with any of its files closed or full. What can be sent is; what cannot is an error of Run.
+// A process may be started with any of its files closed or full. The response is sent if stdout
+// allows it, and otherwise Run returns an error.
 func TestClosedAndFullFiles(t *testing.T) {
 	t.Parallel()
 	const noStdout = "gateway: cgi: stdout was closed when the process started\n"
@@ -32,16 +33,20 @@ func TestClosedAndFullFiles(t *testing.T) {
 	}{
 		{"stdin closed, GET", "<&-", "hello", get, result{helloResponse, "", 0}},
 		// The runtime opens /dev/null in its place: an empty body, of which 5 bytes are missing.
-		{"stdin closed, POST", "<&-", "echo", post(5), result{strings.ReplaceAll(helloResponse, "14\r\n\r\nHello World !\n",
-			"56\r\n\r\nPOST http://example.com:8080/app/x?a=b 0 unexpected EOF\n"), "", 0}},
-		{"stdin for writing only", "0>/dev/null", "complaining", post(5), result{helloResponse, strings.Repeat("something to say\n", 3), 0}},
-		// The runtime's /dev/null takes everything: net/http/cgi loses the response and exits with 0.
+		{"stdin closed, POST", "<&-", "echo", post(5),
+			result{strings.ReplaceAll(helloResponse, "14\r\n\r\nHello World !\n",
+				"56\r\n\r\nPOST http://example.com:8080/app/x?a=b 0 unexpected EOF\n"), "", 0}},
+		{"stdin for writing only", "0>/dev/null", "complaining", post(5),
+			result{helloResponse, strings.Repeat("something to say\n", 3), 0}},
+		// The runtime's /dev/null takes everything: net/http/cgi loses the response and exits with
+		// 0.
 		{"stdout closed", ">&-", "hello", get, result{"", noStdout, 1}},
 		{"stdout closed, refused request", ">&-", "hello", with(get, "REQUEST_METHOD"), result{"", noStdout, 1}},
 		{"stdout full", ">/dev/full", "hello", get,
 			result{"", "gateway: GET /app/x: write /dev/stdout: no space left on device\n", 1}},
-		{"stdout full, failing", ">/dev/full", "failing", get, result{"", "gateway: GET /app/x: the application's own error\n" +
-			"gateway: GET /app/x: write /dev/stdout: no space left on device\n", 1}},
+		{"stdout full, failing", ">/dev/full", "failing", get,
+			result{"", "gateway: GET /app/x: the application's own error\n" +
+				"gateway: GET /app/x: write /dev/stdout: no space left on device\n", 1}},
 		{"stdout thrown away", ">/dev/null", "hello", get, result{"", "", 0}},
 		{"stdout for reading only", "1</dev/zero", "hello", get,
 			result{"", "gateway: GET /app/x: write /dev/stdout: bad file descriptor\n", 1}},
@@ -72,7 +77,8 @@ func datagrams(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
-// A response of one block is one write(2): head and body in one packet, and a host that polls wakes up once.
+// A response of one block is one write(2): head and body in one packet, and a host that polls wakes
+// up once.
 func TestResponseIsOneSystemCall(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -113,8 +119,9 @@ func TestResponseIsOneSystemCall(t *testing.T) {
 	}
 }
 
-// mod_cgid gives one Unix socket for stdin and stdout. Closed with bytes unread it is reset, and a reset, too, is a client
-// that left; and what of the body is unread must be read, or the host's answer is lost the same way.
+// mod_cgid gives the program one Unix socket for stdin and stdout. A socket that is closed with
+// bytes unread is reset. So the rest of the body must be read, or the host loses the answer; and a
+// reset by the host means that the client has left.
 func TestStdinAndStdoutAreOneSocket(t *testing.T) {
 	t.Parallel()
 	start := func(app string, env []string) (*os.File, *exec.Cmd, *strings.Builder) {
@@ -156,8 +163,8 @@ func TestStdinAndStdoutAreOneSocket(t *testing.T) {
 	}
 }
 
-// A process that the application starts and leaves behind must not hold the response open: the duplicates of stdout and
-// stderr are not inherited.
+// A process that the application starts and leaves behind must not hold the response open: the
+// duplicates of stdout and stderr are not inherited.
 func TestDuplicatesAreNotInherited(t *testing.T) {
 	t.Parallel()
 	if r := run(t, command(t, "starting", get...)); !strings.HasSuffix(r.stdout, "\r\n\r\n0 inherited") {
@@ -167,7 +174,8 @@ func TestDuplicatesAreNotInherited(t *testing.T) {
 
 func init() { applications["starting"] = starting }
 
-// starting answers with how many of its own stdout and stderr a process has that it starts with others.
+// starting answers with how many of its own stdout and stderr a process has that it starts with
+// others.
 func starting(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	note(env, "stderr is open")
 	w, err := start("200 OK", plain, nil)

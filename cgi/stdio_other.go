@@ -4,6 +4,6 @@ package cgi
 
 import "os"
 
-// Without SIGPIPE there is nothing to avoid.
+// There is no SIGPIPE here, and a broken pipe is an error of Write.
 func openStdout() (*os.File, error) { return os.Stdout, nil }
 func openStderr() (*os.File, error) { return os.Stderr, nil }

@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// openStdout returns a duplicate of the process's stdout. Package os lets a broken pipe on the files 1 and 2 kill the
-// process by SIGPIPE (golang/go#11845), and a body's Close would not run; on any other file it is an error of Write.
+// openStdout returns a duplicate of the process's stdout. On the files 1 and 2 package os lets a
+// broken pipe kill the process by SIGPIPE (golang/go#11845), and the body's Close would not run. On
+// any other file a broken pipe is an error of Write.
 func openStdout() (*os.File, error) {
 	if wasClosed(1) {
 		return nil, errNoStdout
@@ -19,7 +20,7 @@ func openStdout() (*os.File, error) {
 func openStderr() (*os.File, error) { return duplicate(2, "/dev/stderr") }
 
 func duplicate(fd int, name string) (*os.File, error) {
-	syscall.ForkLock.RLock() // else a program that is started right now would inherit it
+	syscall.ForkLock.RLock() // otherwise a program that is started right now would inherit the duplicate
 	defer syscall.ForkLock.RUnlock()
 	dup, err := syscall.Dup(fd)
 	if err != nil {

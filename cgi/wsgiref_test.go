@@ -12,8 +12,8 @@ import (
 	"example.com/gateway"
 )
 
-// A difference is a place where the gateways are meant to differ: what wsgiref sends, and what this one sends instead. It
-// must be there once, or the test fails: a difference that has gone is to be taken from the list.
+// A difference is a text of wsgiref's response and the text that this gateway sends in its place.
+// The test fails if the text is not there once: a difference that has gone has to go from the list.
 type difference struct{ why, theirs, ours string }
 
 // Differences that several cases have.
@@ -21,14 +21,15 @@ var (
 	errorText = difference{"the text of the error page is the server's (R110)",
 		"Content-Length: 59\r\n\r\nA server error occurred.  Please contact the administrator.",
 		"Content-Length: 26\r\n\r\n500 Internal Server Error\n"}
-	blockLength = difference{"and so is its block",
+	blockLength = difference{"the block goes with its response",
 		"Content-Length: 5\r\n\r\nblock", "Content-Length: 26\r\n\r\n500 Internal Server Error\n"}
-	status500 = difference{"what wsgiref lets pass is refused", "Status: 200 OK\r\n", "Status: 500 Internal Server Error\r\n"}
+	status500 = difference{"wsgiref lets pass a response that is refused here", "Status: 200 OK\r\n",
+		"Status: 500 Internal Server Error\r\n"}
 )
 
-// TestSameAsWsgiref runs the same application, in both languages, as two real CGI programs with one environment and stdin.
-// What they write to stdout is equal byte for byte, but for the differences listed. Where one has something to say on
-// stderr, so has the other.
+// TestSameAsWsgiref runs the same application, in both languages, as two real CGI programs with one
+// environment and stdin. The two write the same bytes to stdout, but for the differences listed. If
+// one writes to stderr, so does the other.
 func TestSameAsWsgiref(t *testing.T) {
 	t.Parallel()
 	python := findPython(t)
@@ -38,7 +39,7 @@ func TestSameAsWsgiref(t *testing.T) {
 		env     []string // get if nil
 		stdin   string
 		differ  []difference
-		reports string // why this one reports what wsgiref does not
+		reports string // why only this gateway writes to stderr, if so
 	}{
 		{app: "hello"},
 		{app: "late start"},
@@ -58,14 +59,16 @@ func TestSameAsWsgiref(t *testing.T) {
 		{app: "error after start", differ: []difference{errorText}},
 		{app: "error in first step", differ: []difference{errorText}},
 		{app: "error after output"},
-		{app: "error in close", differ: []difference{{"wsgiref forgets that the head was sent: a second response follows the first",
-			"blockStatus: 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 59\r\n\r\n" +
-				"A server error occurred.  Please contact the administrator.", "block"}}},
+		{app: "error in close",
+			differ: []difference{{"wsgiref forgets that the head was sent: a second response follows the first",
+				"blockStatus: 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 59\r\n\r\n" +
+					"A server error occurred.  Please contact the administrator.", "block"}}},
 		{app: "no start", differ: []difference{errorText}},
 		{app: "no start no block", differ: []difference{errorText}},
 		{app: "no body", differ: []difference{errorText}},
 		{app: "start twice", differ: []difference{errorText}},
-		{app: "start twice and ignore it", differ: []difference{status500, blockLength}, reports: "an ignored error of start is kept"},
+		{app: "start twice and ignore it", differ: []difference{status500, blockLength},
+			reports: "an ignored error of start is kept"},
 		{app: "replaced"},
 		{app: "replaced after bad status"}, // R83
 		{app: "replaced too late"},         // R80
@@ -75,27 +78,40 @@ func TestSameAsWsgiref(t *testing.T) {
 			reports: "R86: more than was declared"},
 		{app: "less than declared", reports: "R87: less than was declared"},
 		{app: "many headers", differ: []difference{
-			{"C57: Content-Type is a CGI field and comes first", "Found\r\nSet-Cookie: a=1\r\n", "Found\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\n"},
+			{"C57: Content-Type is a CGI field and comes first", "Found\r\nSet-Cookie: a=1\r\n",
+				"Found\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\n"},
 			{"from where it was", "X-Number: 99\r\nContent-Type: text/plain\r\n", "X-Number: 99\r\n"}}},
 		{app: "redirect", differ: []difference{{"C57: Location, too",
 			"X-First: 1\r\nLocation: https://example.com/\r\nContent-Type: text/plain\r\n",
 			"Location: https://example.com/\r\nContent-Type: text/plain\r\nX-First: 1\r\n"}}},
-		{app: "no content", differ: []difference{{"RFC 9110, 8.6: no Content-Length with 204", "Content-Length: 0\r\n", ""}}},
-		{app: "not modified", differ: []difference{{"RFC 9110, 8.6: with 304, it would be that of the 200", "Content-Length: 0\r\n", ""}}},
-		{app: "not modified with a block", differ: []difference{{"no body and no length of it with 304", "Content-Length: 5\r\n\r\nblock", "\r\n"}}},
+		{app: "no content", differ: []difference{{"RFC 9110, 8.6: no Content-Length with 204",
+			"Content-Length: 0\r\n", ""}}},
+		{app: "not modified",
+			differ: []difference{{"RFC 9110, 8.6: with 304, it would be that of the 200",
+				"Content-Length: 0\r\n", ""}}},
+		{app: "not modified with a block", differ: []difference{{"no body and no length of it with 304",
+			"Content-Length: 5\r\n\r\nblock", "\r\n"}}},
 		{app: "hop by hop", differ: []difference{errorText}}, // R73
-		{app: "trailer", differ: []difference{status500, {"R72: Trailer is hop-by-hop, too", "Trailer: X-Sum\r\n", ""}, blockLength},
+		{app: "trailer", differ: []difference{status500,
+			{"R72: Trailer is hop-by-hop, too", "Trailer: X-Sum\r\n", ""}, blockLength},
 			reports: "R73: fatal"},
-		{app: "status header", differ: []difference{status500, {"V35: it would come after, and over, the status", "Status: 404 Not Found\r\n", ""}, blockLength},
-			reports: "V35: fatal"},
-		{app: "status without reason", differ: []difference{{"R65: a reason", "Status: 200 \r\n", "Status: 500 Internal Server Error\r\n"}, blockLength},
+		{app: "status header", differ: []difference{status500,
+			{"it would come after, and over, the status", "Status: 404 Not Found\r\n", ""},
+			blockLength},
+			reports: "fatal"},
+		{app: "status without reason", differ: []difference{{"R65: a reason", "Status: 200 \r\n",
+			"Status: 500 Internal Server Error\r\n"}, blockLength},
 			reports: "R65: fatal"},
 		{app: "status without space", differ: []difference{errorText}},
-		{app: "early hints", differ: []difference{{"1xx is not the response", "Status: 103 Early Hints\r\nLink: </a.css>\r\n",
-			"Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\n"}, blockLength}, reports: "1xx is fatal"},
+		{app: "early hints", differ: []difference{{"1xx is not the response",
+			"Status: 103 Early Hints\r\nLink: </a.css>\r\n",
+			"Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\n"}, blockLength},
+			reports: "1xx is fatal"},
 
-		{app: "hello", env: with(get, "REQUEST_METHOD=HEAD"), differ: []difference{{"C37: HEAD has no body", "\r\n\r\nHello World !\n", "\r\n\r\n"}}},
-		{app: "late start", env: with(get, "REQUEST_METHOD=HEAD"), differ: []difference{{"C37: HEAD has no body", "\r\n\r\nHello World !\n", "\r\n\r\n"}}},
+		{app: "hello", env: with(get, "REQUEST_METHOD=HEAD"),
+			differ: []difference{{"C37: HEAD has no body", "\r\n\r\nHello World !\n", "\r\n\r\n"}}},
+		{app: "late start", env: with(get, "REQUEST_METHOD=HEAD"),
+			differ: []difference{{"C37: HEAD has no body", "\r\n\r\nHello World !\n", "\r\n\r\n"}}},
 		{app: "own length and no block", env: with(get, "REQUEST_METHOD=HEAD")},
 		{app: "no block", env: with(get, "REQUEST_METHOD=HEAD"), differ: []difference{
 			{"an application that saw HEAD has not said what GET has", "Content-Length: 0\r\n", ""}}},
@@ -107,25 +123,33 @@ func TestSameAsWsgiref(t *testing.T) {
 		{app: "body", env: post(6), stdin: "twelve bytes"},
 		{app: "body to its end", env: post(13), stdin: "twelve\r\nbytes"},
 		{app: "body to its end", env: post(6), stdin: "twelve and more", differ: []difference{
-			{"R55, C32: the end is at CONTENT_LENGTH", "Content-Length: 18\r\n\r\n15 twelve and more", "Content-Length: 8\r\n\r\n6 twelve"}}},
-		{app: "body to its end", env: with(post(0), "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING=chunked"), stdin: "decoded chunks"}, // R118
+			{"R55, C32: the end is at CONTENT_LENGTH", "Content-Length: 18\r\n\r\n15 twelve and more",
+				"Content-Length: 8\r\n\r\n6 twelve"}}},
+		// R118
+		{app: "body to its end", env: with(post(0), "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING=chunked"),
+			stdin: "decoded chunks"},
 		{app: "body by line", env: post(18), stdin: "one\ntwo\r\n\nthree..."},
 		{app: "file"},
 		{app: "log"},
 		{app: "url"},
-		{app: "url", env: with(get, "HTTPS=on", "HTTP_HOST", "SERVER_PORT=443", "PATH_INFO=/a b;c=d,e/%2F/\xc3\xbc\xff~", "QUERY_STRING=%2F&a")},
-		{app: "url", env: with(get, "HTTPS=1", "HTTP_HOST", "SERVER_PORT=80", "SCRIPT_NAME=", "PATH_INFO=/", "QUERY_STRING=")},
+		{app: "url", env: with(get, "HTTPS=on", "HTTP_HOST", "SERVER_PORT=443",
+			"PATH_INFO=/a b;c=d,e/%2F/\xc3\xbc\xff~", "QUERY_STRING=%2F&a")},
+		{app: "url", env: with(get, "HTTPS=1", "HTTP_HOST", "SERVER_PORT=80", "SCRIPT_NAME=",
+			"PATH_INFO=/", "QUERY_STRING=")},
 		{app: "url", env: with(get, "SCRIPT_NAME=/\xff", "PATH_INFO=")},
 		{app: "url", env: with(get, "SCRIPT_NAME=", "PATH_INFO="), differ: []difference{
 			{"R129: PEP 3333's algorithm adds no slash", "/?a=b", "?a=b"}}},
 
 		{app: "dictionary", differ: keys},
-		{app: "dictionary", differ: keys, env: with(get, "HTTPS=yes", "QUERY_STRING=%zz\xff", "PATH_INFO=/\x01\x7f\x80\xff\xc3\xbc",
-			"HTTP_X_BYTES=\t\xe9\xff", "AUTH_TYPE=Basic", "REMOTE_USER=\xfc", "REDIRECT_HTTP_X=\xe9", "CONTENT_TYPE=text/\xff", "proxy-nokeepalive=1")},
-		{app: "dictionary", env: with(get, "HTTP_PROXY=http://attacker.example/"), differ: append(keys[:len(keys):len(keys)],
-			difference{"httpoxy (CVE-2016-5385)", "HTTP_PROXY=http://attacker.example/\n", ""})},
+		{app: "dictionary", differ: keys, env: with(get, "HTTPS=yes", "QUERY_STRING=%zz\xff",
+			"PATH_INFO=/\x01\x7f\x80\xff\xc3\xbc",
+			"HTTP_X_BYTES=\t\xe9\xff", "AUTH_TYPE=Basic", "REMOTE_USER=\xfc", "REDIRECT_HTTP_X=\xe9",
+			"CONTENT_TYPE=text/\xff", "proxy-nokeepalive=1")},
+		{app: "dictionary", env: with(get, "HTTP_PROXY=http://attacker.example/"),
+			differ: append(keys[:len(keys):len(keys)],
+				difference{"httpoxy (CVE-2016-5385)", "HTTP_PROXY=http://attacker.example/\n", ""})},
 		{app: "dictionary", env: with(get, "HTTP_CONTENT_LENGTH=7"), differ: append(keys[:len(keys):len(keys)],
-			difference{"V7: a rival of CONTENT_LENGTH", "HTTP_CONTENT_LENGTH=7\n", ""})},
+			difference{"a rival of CONTENT_LENGTH", "HTTP_CONTENT_LENGTH=7\n", ""})},
 		{app: "dictionary", env: with(get, "CONTENT_TYPE="), differ: append(keys[:len(keys):len(keys)],
 			difference{"C7: empty is absent (nginx)", "CONTENT_TYPE=\n", ""})},
 		{app: "dictionary", env: with(get, "SERVER_PROTOCOL"), differ: append(keys[:len(keys):len(keys)],
@@ -159,7 +183,8 @@ func TestSameAsWsgiref(t *testing.T) {
 				want = strings.Replace(want, d.theirs, d.ours, 1)
 			}
 			if got.stdout != want {
-				t.Errorf("%q\nstdout is  %q\nwant       %q\nwsgiref's  %q\nstderr is  %q", c.env, cut(got.stdout), cut(want), cut(their.stdout), got.stderr)
+				t.Errorf("%q\nstdout is  %q\nwant       %q\nwsgiref's  %q\nstderr is  %q", c.env,
+					cut(got.stdout), cut(want), cut(their.stdout), got.stderr)
 			}
 			reported, theirsReported := got.stderr != "", their.stderr != ""
 			if reported != (theirsReported || c.reports != "") || theirsReported && c.reports != "" {
@@ -180,7 +205,7 @@ func TestSameAsWsgiref(t *testing.T) {
 // keys are the differences of every dictionary.
 var keys = []difference{
 	{"wsgi.file_wrapper is Reader, which needs no server", "wsgi.file_wrapper\n", ""},
-	{"Input always ends by itself (E2)", "wsgi.input\n", "wsgi.input\nwsgi.input_terminated=True\n"},
+	{"Input always ends by itself", "wsgi.input\n", "wsgi.input\nwsgi.input_terminated=True\n"},
 }
 
 func cut(s string) string {
@@ -210,26 +235,30 @@ func findPython(t *testing.T) string {
 
 // pairs are the applications of testdata/applications.py.
 var pairs = map[string]gateway.ApplicationFunc{
-	"wsgiref/hello":                     hello,
-	"wsgiref/list of blocks":            respond("200 OK", plain, list("one,", "", "two")),
-	"wsgiref/no block":                  respond("200 OK", plain, list()),
-	"wsgiref/no block of many":          respond("200 OK", plain, list()),
-	"wsgiref/empty block":               respond("200 OK", plain, text("")),
-	"wsgiref/empty blocks first":        respond("200 OK", plain, stream("", "", "block")),
-	"wsgiref/own length":                respond("200 OK", plain.Add("content-length", "5"), text("block")),
-	"wsgiref/own length and no block":   respond("200 OK", plain.Add("Content-Length", "1000"), list()),
-	"wsgiref/more than declared":        respond("200 OK", plain.Add("Content-Length", "6"), stream("four", "four", "four")),
-	"wsgiref/less than declared":        respond("200 OK", plain.Add("Content-Length", "6"), text("four")),
-	"wsgiref/redirect":                  respond("302 Found", gateway.Headers{{"X-First", "1"}, {"Location", "https://example.com/"}, {"Content-Type", "text/plain"}}, text("there")),
+	"wsgiref/hello":                   hello,
+	"wsgiref/list of blocks":          respond("200 OK", plain, list("one,", "", "two")),
+	"wsgiref/no block":                respond("200 OK", plain, list()),
+	"wsgiref/no block of many":        respond("200 OK", plain, list()),
+	"wsgiref/empty block":             respond("200 OK", plain, text("")),
+	"wsgiref/empty blocks first":      respond("200 OK", plain, stream("", "", "block")),
+	"wsgiref/own length":              respond("200 OK", plain.Append("content-length", "5"), text("block")),
+	"wsgiref/own length and no block": respond("200 OK", plain.Append("Content-Length", "1000"), list()),
+	"wsgiref/more than declared": respond("200 OK", plain.Append("Content-Length", "6"),
+		stream("four", "four", "four")),
+	"wsgiref/less than declared": respond("200 OK", plain.Append("Content-Length", "6"), text("four")),
+	"wsgiref/redirect": respond("302 Found",
+		gateway.Headers{{"X-First", "1"}, {"Location", "https://example.com/"},
+			{"Content-Type", "text/plain"}}, text("there")),
 	"wsgiref/no content":                respond("204 No Content", nil, list()),
 	"wsgiref/not modified":              respond("304 Not Modified", gateway.Headers{{"ETag", `"x"`}}, text("")),
 	"wsgiref/not modified with a block": respond("304 Not Modified", gateway.Headers{{"ETag", `"x"`}}, text("block")),
-	"wsgiref/hop by hop":                respond("200 OK", plain.Add("connection", "close"), text("block")),
-	"wsgiref/trailer":                   respond("200 OK", plain.Add("Trailer", "X-Sum"), text("block")),
-	"wsgiref/status header":             respond("200 OK", plain.Add("Status", "404 Not Found"), text("block")),
+	"wsgiref/hop by hop":                respond("200 OK", plain.Append("connection", "close"), text("block")),
+	"wsgiref/trailer":                   respond("200 OK", plain.Append("Trailer", "X-Sum"), text("block")),
+	"wsgiref/status header":             respond("200 OK", plain.Append("Status", "404 Not Found"), text("block")),
 	"wsgiref/status without reason":     respond("200 ", plain, text("block")),
 	"wsgiref/status without space":      respond("200OK", plain, text("block")),
-	"wsgiref/early hints":               respond("103 Early Hints", gateway.Headers{{"Link", "</a.css>"}}, text("block")),
+	"wsgiref/early hints": respond("103 Early Hints",
+		gateway.Headers{{"Link", "</a.css>"}}, text("block")),
 	"wsgiref/file":                      respond("200 OK", plain, file),
 	"wsgiref/late start":                lateStart,
 	"wsgiref/many blocks":               manyBlocks,
@@ -288,7 +317,8 @@ func manyBlocks(env *gateway.Environ, start gateway.StartResponse) (gateway.Body
 }
 
 func manyHeaders(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	headers := gateway.Headers{{"Set-Cookie", "a=1"}, {"X-Tab", "a\tb"}, {"set-cookie", "b=2"}, {"X-Latin", "\xe9\xff"}, {"X-Empty", ""}}
+	headers := gateway.Headers{{"Set-Cookie", "a=1"}, {"X-Tab", "a\tb"}, {"set-cookie", "b=2"},
+		{"X-Latin", "\xe9\xff"}, {"X-Empty", ""}}
 	for i := range 100 {
 		headers = append(headers, [2]string{"X-Number", strconv.Itoa(i)})
 	}
@@ -374,10 +404,11 @@ func startTwiceAndIgnoreIt(env *gateway.Environ, start gateway.StartResponse) (g
 }
 
 func replaced(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	if _, err := start("200 OK", plain.Add("X-First", "yes"), nil); err != nil {
+	if _, err := start("200 OK", plain.Append("X-First", "yes"), nil); err != nil {
 		return nil, err
 	}
-	_, err := start("503 Service Unavailable", gateway.Headers{{"Content-Type", "text/html"}, {"Retry-After", "5"}}, errApplication)
+	_, err := start("503 Service Unavailable",
+		gateway.Headers{{"Content-Type", "text/html"}, {"Retry-After", "5"}}, errApplication)
 	return gateway.Text("<p>later"), err
 }
 

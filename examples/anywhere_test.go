@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// The same binary as an HTTP server and as a CGI program. What else it can be is tested in package serve.
+// The same binary is an HTTP server and a CGI program. The tests of package serve have the other
+// ways to start it.
 func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be interrupted on Windows")
@@ -29,7 +30,8 @@ func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 	page, err := io.ReadAll(res.Body)
 	res.Body.Close()
 	for _, want := range []string{
-		"You have called " + server.where + "/a%20path?q.\n", fmt.Sprintf("in a process that serves many, number %d.\n", server.cmd.Process.Pid),
+		"You have called " + server.where + "/a%20path?q.\n",
+		fmt.Sprintf("in a process that serves many, number %d.\n", server.cmd.Process.Pid),
 		"GATEWAY_INTERFACE is \"CGI/1.1\".\n", "PATH_INFO is \"/a path\".\n", "REQUEST_URI is \"/a%20path?q\".\n",
 	} {
 		if !strings.Contains(string(page), want) {
@@ -39,13 +41,16 @@ func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 	server.interrupt(t)
 
 	cgi := exec.Command(program)
-	cgi.Env = append(withoutCGI(os.Environ()), "GATEWAY=", "LISTEN_PID=", "GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "SERVER_NAME=example.com",
-		"SERVER_PORT=80", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=test/1", "SCRIPT_NAME=/cgi-bin/anywhere", "PATH_INFO=/x")
+	cgi.Env = append(withoutCGI(os.Environ()), "GATEWAY=", "LISTEN_PID=", "GATEWAY_INTERFACE=CGI/1.1",
+		"REQUEST_METHOD=GET", "SERVER_NAME=example.com",
+		"SERVER_PORT=80", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_SOFTWARE=test/1",
+		"SCRIPT_NAME=/cgi-bin/anywhere", "PATH_INFO=/x")
 	out, err := cgi.CombinedOutput()
 	if err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"Status: 200 OK\r\n", "You have called http://example.com/cgi-bin/anywhere/x.\n", "in a process of its own",
+	for _, want := range []string{"Status: 200 OK\r\n",
+		"You have called http://example.com/cgi-bin/anywhere/x.\n", "in a process of its own",
 		"SERVER_SOFTWARE is \"test/1\".\n"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the output is %q, there is no %q", out, want)
@@ -53,15 +58,16 @@ func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 	}
 }
 
-// A server is an example that runs as one.
+// A server is an example that runs as a server.
 type server struct {
 	cmd      *exec.Cmd
 	protocol string
-	where    string // as it says
+	where    string // it listens, by its own word
 	stderr   *bufio.Reader
 }
 
-// begin starts an example as the server that GATEWAY names, and waits until it says where it listens.
+// begin starts an example as the server that GATEWAY names, and waits until it says where it
+// listens.
 func begin(t *testing.T, program, gateway string) *server {
 	t.Helper()
 	s := &server{cmd: exec.Command(program)}
@@ -76,7 +82,8 @@ func begin(t *testing.T, program, gateway string) *server {
 	t.Cleanup(func() { s.cmd.Process.Kill() })
 	s.stderr = bufio.NewReader(stderr)
 	line, err := s.stderr.ReadString('\n')
-	m := regexp.MustCompile(`^gateway: serving (\w+) on (http://127\.0\.0\.1:\d+|unix:/.+), since GATEWAY says so\n$`).FindStringSubmatch(line)
+	said := regexp.MustCompile(`^gateway: serving (\w+) on (http://127\.0\.0\.1:\d+|unix:/.+), since GATEWAY says so\n$`)
+	m := said.FindStringSubmatch(line)
 	if m == nil {
 		t.Fatalf("it says %q, %v", line, err)
 	}
@@ -84,7 +91,7 @@ func begin(t *testing.T, program, gateway string) *server {
 	return s
 }
 
-// interrupt ends it as Ctrl-C does, and returns what else it has said.
+// interrupt ends it as Ctrl-C does, and returns the rest of its stderr.
 func (s *server) interrupt(t *testing.T) string {
 	t.Helper()
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// crlf is text as CGI has its head: lines with LF in a Go literal, the head's with CR LF on the wire.
+// crlf returns a response with CR LF at the ends of its head's lines, which have LF in text.
 func crlf(text string) string {
 	head, body, _ := strings.Cut(text, "\n\n")
 	return strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n" + body
@@ -35,7 +35,7 @@ var tests = []struct {
 	example, name string
 	env           []string // added to an environment without CGI variables
 	stdin         string
-	stdout        string // as crlf has it
+	stdout        string // for crlf
 	stderr        string
 }{
 	{example: "function", name: "hello",
@@ -55,16 +55,21 @@ var tests = []struct {
 	{example: "upload", name: "by line, a long one", env: post("text/plain", long), stdin: long,
 		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 95\n\nlines: 1\nsize: 917504\nsha256: " + digest(long) + "\n"},
 	{example: "upload", name: "by block", env: post("application/octet-stream", "\x00\xff\n"), stdin: "\x00\xff\n",
-		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 81\n\nsize: 3\nsha256: " + digest("\x00\xff\n") + "\n"},
+		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 81\n\nsize: 3\nsha256: " +
+			digest("\x00\xff\n") + "\n"},
 	{example: "upload", name: "nothing", env: post("text/plain", ""),
 		stdout: "Status: 200 OK\nContent-Type: text/plain\nContent-Length: 90\n\nlines: 0\nsize: 0\nsha256: " + digest("") + "\n"},
 	{example: "upload", name: "cut short", env: post("application/octet-stream", "four"), stdin: "fou",
 		stdout: "Status: 400 Bad Request\nContent-Type: text/plain\nContent-Length: 26\n\nThe upload was cut short.\n"},
-	{example: "framework", name: "a pattern of the mux", env: []string{"GATEWAY=cgi", "REQUEST_METHOD=GET", "PATH_INFO=/hello/gopher"},
+	{example: "framework", name: "a pattern of the mux",
+		env:    []string{"GATEWAY=cgi", "REQUEST_METHOD=GET", "PATH_INFO=/hello/gopher"},
 		stdout: "Status: 200 OK\nContent-Type: text/plain; charset=utf-8\nContent-Length: 15\n\nHello gopher !\n", stderr: "GET /hello/gopher\n"},
-	{example: "framework", name: "what only the environ has", env: []string{"GATEWAY=cgi", "REQUEST_METHOD=GET", "PATH_INFO=/whoami", "REMOTE_USER=ada"},
-		stdout: "Status: 200 OK\nContent-Type: text/plain; charset=utf-8\nContent-Length: 4\n\nada\n", stderr: "GET /whoami\n"},
-	{example: "framework", name: "another method", env: []string{"GATEWAY=cgi", "REQUEST_METHOD=DELETE", "PATH_INFO=/whoami"},
+	{example: "framework", name: "what only the environ has",
+		env:    []string{"GATEWAY=cgi", "REQUEST_METHOD=GET", "PATH_INFO=/whoami", "REMOTE_USER=ada"},
+		stdout: "Status: 200 OK\nContent-Type: text/plain; charset=utf-8\nContent-Length: 4\n\nada\n",
+		stderr: "GET /whoami\n"},
+	{example: "framework", name: "another method",
+		env: []string{"GATEWAY=cgi", "REQUEST_METHOD=DELETE", "PATH_INFO=/whoami"},
 		stdout: "Status: 405 Method Not Allowed\nContent-Type: text/plain; charset=utf-8\nAllow: GET, HEAD\nX-Content-Type-Options: nosniff\n" +
 			"Content-Length: 19\n\nMethod Not Allowed\n", stderr: "DELETE /whoami\n"},
 	{example: "upload", name: "without a body",
@@ -122,7 +127,8 @@ func TestEveryExampleIsTestedAndShort(t *testing.T) {
 
 func buildAll(t *testing.T) (dir string) {
 	dir = t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./...").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
+		"./...").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return dir
@@ -135,7 +141,7 @@ func exe() string {
 	return ""
 }
 
-// withoutCGI is for a test run that is itself started by a web server's environment.
+// withoutCGI removes CGI variables, with which the environment of the test itself may come.
 func withoutCGI(env []string) (list []string) {
 	for _, entry := range env {
 		switch name, _, _ := strings.Cut(entry, "="); name {

@@ -17,7 +17,7 @@ import (
 	"example.com/gateway/internal/testhost"
 )
 
-// The same mux, and the same answers, behind whatever speaks to it.
+// The same mux gives the same answers behind each protocol.
 func TestFrameworkOnEveryServer(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be interrupted on Windows")
@@ -44,7 +44,8 @@ func TestFrameworkOnEveryServer(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %s %s: %v", protocol, c.method, c.target, err)
 			}
-			got := fmt.Sprintf("%d %s, %s, allow %q: %s", res.StatusCode, res.Header.Get("Content-Type"), res.Header.Get("Content-Length"),
+			got := fmt.Sprintf("%d %s, %s, allow %q: %s", res.StatusCode,
+				res.Header.Get("Content-Type"), res.Header.Get("Content-Length"),
 				res.Header.Get("Allow"), body)
 			if got != c.want {
 				t.Errorf("%s: %s %s: %q, want %q", protocol, c.method, c.target, got, c.want)
@@ -66,7 +67,7 @@ func TestFrameworkOnEveryServer(t *testing.T) {
 	}
 }
 
-// ask sends a request as the server's host does. extra are variables, in pairs.
+// ask sends a request in the server's protocol. extra has names and values of variables in turn.
 func (s *server) ask(t *testing.T, method, target string, extra ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequest(method, target, http.NoBody)
@@ -83,8 +84,10 @@ func (s *server) ask(t *testing.T, method, target string, extra ...string) *http
 		}
 		return res
 	}
-	vars := [][2]string{{"CONTENT_LENGTH", "0"}, {"SCGI", "1"}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"REQUEST_METHOD", method},
-		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"SERVER_NAME", "localhost"}, {"SERVER_PORT", "80"}, {"HTTP_HOST", "localhost"},
+	vars := [][2]string{{"CONTENT_LENGTH", "0"}, {"SCGI", "1"}, {"GATEWAY_INTERFACE", "CGI/1.1"},
+		{"REQUEST_METHOD", method},
+		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"SERVER_NAME", "localhost"}, {"SERVER_PORT", "80"},
+		{"HTTP_HOST", "localhost"},
 		{"REQUEST_URI", target}, {"SCRIPT_NAME", ""}, {"PATH_INFO", r.URL.Path}, {"QUERY_STRING", r.URL.RawQuery}}
 	for i := 0; i < len(extra); i += 2 {
 		vars = append(vars, [2]string{extra[i], extra[i+1]})
@@ -122,7 +125,7 @@ func (s *server) ask(t *testing.T, method, target string, extra ...string) *http
 	return w.Result()
 }
 
-// relayFastCGI is a request without a body in as few records as there can be.
+// relayFastCGI sends a request without a body, in as few records as there can be.
 func relayFastCGI(t *testing.T, w http.ResponseWriter, addr net.Addr, vars [][2]string) bool {
 	conn, err := net.Dial(addr.Network(), addr.String())
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"example.com/gateway/fcgi"
 )
 
-// Hosts do not look at END_REQUEST's status: what tells them that a response is not whole is that there is none, and over TCP a
-// reset, which is all that nginx notices.
+// Hosts do not look at END_REQUEST's status: what tells them that a response is not whole is that
+// there is none, and over TCP a reset, which is all that nginx notices.
 func TestBrokenResponseHasNoEnd(t *testing.T) {
 	boom := errors.New("boom")
 	for name, l := range map[string]func(testing.TB) net.Listener{"unix": listenUnix, "tcp": listenTCP} {
@@ -40,7 +40,7 @@ func TestBrokenResponseHasNoEnd(t *testing.T) {
 				return nil, nil
 			},
 			"short": func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-				_, err := start("200 OK", plain.Add("Content-Length", "99"), nil)
+				_, err := start("200 OK", plain.Append("Content-Length", "99"), nil)
 				return gateway.Text("begun"), err
 			},
 		} {
@@ -104,7 +104,8 @@ func TestBrokenResponseLeavesOthersTheirAnswer(t *testing.T) {
 	}
 }
 
-// An application that fails before anything was sent gets the page, and the connection goes on (E1: net/http/fcgi's process ends).
+// An application that fails before anything was sent gets the page, and the connection goes on (E1:
+// net/http/fcgi's process ends).
 func TestFailuresBeforeTheHead(t *testing.T) {
 	for how, app := range map[string]gateway.ApplicationFunc{
 		"error": func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errors.New("boom") },
@@ -138,7 +139,8 @@ func TestFailuresBeforeTheHead(t *testing.T) {
 	}
 }
 
-// A context of which nobody asked for Done costs no goroutine, and the application comes to its end; one who asked is told.
+// A context of which nobody asked for Done costs no goroutine, and the application comes to its
+// end; one who asked is told.
 func TestDisconnect(t *testing.T) {
 	for name, l := range map[string]func(testing.TB) net.Listener{"unix": listenUnix, "tcp": listenTCP} {
 		s := newScript(t)
@@ -199,7 +201,8 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-// An acceptCounter counts the calls of Accept: once there is one more than there are clients, a goroutine serves each.
+// An acceptCounter counts the calls of Accept: once there is one more than there are clients, a
+// goroutine serves each.
 type acceptCounter struct {
 	net.Listener
 	calls atomic.Int64

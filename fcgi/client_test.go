@@ -22,8 +22,8 @@ import (
 	"example.com/gateway/fcgi"
 )
 
-// The types of records, flags and statuses of the FastCGI 1.0 specification, 8, written down a second time: a test that took
-// them from the package would agree with any mistake there.
+// The types of records, flags and statuses of the FastCGI 1.0 specification, 8, written down a
+// second time: a test that took them from the package would agree with any mistake there.
 const (
 	beginRequest    = 1
 	abortRequest    = 2
@@ -300,7 +300,8 @@ func (c *client) end() error {
 	}
 }
 
-// silent checks that nothing comes for a moment. A server that is slow passes: it can only be too lenient.
+// silent checks that nothing comes for a moment. A server that is slow passes: it can only be too
+// lenient.
 func (c *client) silent() {
 	c.t.Helper()
 	_ = c.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
@@ -380,7 +381,8 @@ func serveOn(t testing.TB, l net.Listener, app gateway.ApplicationFunc, set ...f
 	return s
 }
 
-// sites is how many are open. No test of this package is parallel: its goroutines would be another's leak.
+// sites is how many are open. No test of this package is parallel: its goroutines would be
+// another's leak.
 var sites int
 
 // checkGoroutines checks that no goroutine of the package is left.

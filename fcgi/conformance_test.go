@@ -17,8 +17,8 @@ import (
 	"example.com/gateway/internal/testhost"
 )
 
-// The whole suite, behind a web server that closes its connection after each request, and that a request that the client leaves
-// loses: as nginx and most others.
+// The whole suite, behind a web server that closes its connection after each request, and that a
+// request that the client leaves loses: as nginx and most others.
 func TestConformance(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
 		addr := testhost.Backend(t, &fcgi.Server{Application: app, ErrorLog: discard}, "unix")
@@ -33,8 +33,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// The whole suite on one connection that is kept, with an id for each request, and ABORT_REQUEST for what the client leaves: as
-// HAProxy. A connection that broke with a response is made anew.
+// The whole suite on one connection that is kept, with an id for each request, and ABORT_REQUEST
+// for what the client leaves: as HAProxy. A connection that broke with a response is made anew.
 func TestConformanceMultiplexed(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
 		addr := testhost.Backend(t, &fcgi.Server{Application: app, ErrorLog: discard}, "tcp")
@@ -154,7 +154,8 @@ func (s *hostStream) Read(p []byte) (int, error) {
 	return s.data.Read(p)
 }
 
-// serve serves one request and reports whether the response is whole. abort is called when the client has left.
+// serve serves one request and reports whether the response is whole. abort is called when the
+// client has left.
 func (h *host) serve(w http.ResponseWriter, r *http.Request, path string, flags byte, abort func(id uint16)) bool {
 	h.mu.Lock()
 	s := &hostStream{h: h, id: 1}

@@ -1,12 +1,15 @@
 package fcgi
 
-// A large part of a body goes from the socket to where the application wants it. A record is at most 64 KiB, and 32 or 8 of
-// most hosts: to read each by itself costs several times as much as to take the headers out of what was read in one go.
+// A large part of a body goes from the socket to where the application wants it. A record is at
+// most 64 KiB, and 32 or 8 of most hosts: to read each by itself costs several times as much as to
+// take the headers out of what was read in one go.
 
-// maxDirect is how much is read of several records in one go: what turns out not to be of the body needs a buffer of that size.
+// maxDirect is how much is read of several records in one go: what turns out not to be of the body
+// needs a buffer of that size.
 const maxDirect = 128 << 10
 
-// readInto reads a part of the content of a STDIN record into p, and what it can of the records after it if they have the same body.
+// readInto reads a part of the content of a STDIN record into p, and what it can of the records
+// after it if they have the same body.
 func (c *conn) readInto(p []byte) (n int, err error) {
 	if err := c.wait(); err != nil {
 		return 0, err
@@ -32,8 +35,8 @@ func (c *conn) readInto(p []byte) (n int, err error) {
 	return n, err
 }
 
-// unpack makes a body of p[:n], which begins with the rest of a record's content, and returns how much of it p now has. What is
-// not of the body is put back.
+// unpack makes a body of p[:n], which begins with the rest of a record's content, and returns how
+// much of it p now has. What is not of the body is put back.
 func (c *conn) unpack(p []byte, n int) (size int) {
 	size = c.left
 	rest := p[size:n]

@@ -15,8 +15,8 @@ import (
 	"example.com/gateway/fcgi"
 )
 
-// readLarge reads its body into as much memory as the path says, and answers with what it was. A Read may use all of that memory,
-// but must leave nothing of anybody else in it.
+// readLarge reads its body into as much memory as the path says, and answers with what it was. A
+// Read may use all of that memory, but must leave nothing of anybody else in it.
 func readLarge(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	size, err := strconv.Atoi(env.Vars["PATH_INFO"][1:])
 	if err != nil {
@@ -62,8 +62,8 @@ func upload(id uint16, size int, body string, withLength bool, next func() (size
 	return b.String()
 }
 
-// Bodies come to an application that reads much at a time as they are, whatever the records and however they come, and what
-// follows them is another's.
+// Bodies come to an application that reads much at a time as they are, whatever the records and
+// however they come, and what follows them is another's.
 func TestLargeReads(t *testing.T) {
 	pipes := &pipeListener{make(chan net.Conn), make(chan struct{})}
 	for name, l := range map[string]net.Listener{"unix": listenUnix(t), "tcp": listenTCP(t), "pipe": pipes} {

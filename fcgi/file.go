@@ -5,30 +5,29 @@ import (
 	"os"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
-	"example.com/gateway/internal/sendfile"
+	"example.com/gateway/internal/socket"
+	"example.com/gateway/request"
 )
 
-var _ sendfile.Sender = (*call)(nil)
-
-// filePiece is what a record of a file holds: whole pages, which with the header fit a packet of the loopback interface, and what
-// the kernel sends as one (17 fragments).
+// filePiece is what a record of a file holds: whole pages, which with the header fit a packet of
+// the loopback interface, and what the kernel sends as one (17 fragments).
 const filePiece = 60 << 10
 
-// CanSend implements sendfile.Sender. A record says how long it is before its content comes: that is known of a regular file alone.
-func (r *call) CanSend(src io.Reader) bool {
-	f, isFile := src.(*os.File)
-	if !isFile || !backend.CanSendFile {
-		return false
+// ReadFrom implements io.ReaderFrom, for the parts of a file: the content of each record comes from
+// the file by sendfile(2). A record says how long it is before its content comes, and that is known
+// of a regular file alone.
+func (r *call) ReadFrom(src io.Reader) (sent int64, err error) {
+	if err := r.Flush(); err != nil {
+		return 0, err
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode().IsRegular()
-}
-
-// SendFile implements sendfile.Sender: the content of each record comes from the file by sendfile(2).
-func (r *call) SendFile(src io.Reader) (sent int64, err error) {
-	part := src.(*io.LimitedReader)
-	f := part.R.(*os.File)
+	part, isPart := src.(*io.LimitedReader)
+	if !isPart || !socket.CanSendFile {
+		return r.copyFile(src)
+	}
+	f, isFile := part.R.(*os.File)
+	if !isFile {
+		return r.copyFile(src)
+	}
 	left := part.N
 	if info, err := f.Stat(); err != nil {
 		return 0, err
@@ -41,14 +40,13 @@ func (r *call) SendFile(src io.Reader) (sent int64, err error) {
 	}
 	for left > 0 && err == nil {
 		if r.aborted.Load() {
-			return sent, &disconnected{errAborted}
+			return sent, request.Disconnected(errAborted)
 		}
 		var n int64
 		n, err = r.c.writeFile(r, f, min(left, maxRecords*filePiece))
 		sent += n
 		left -= n
 	}
-	r.written += sent
 	return sent, err
 }
 
@@ -57,10 +55,13 @@ func (r *call) copyFile(src io.Reader) (sent int64, err error) {
 	for buf := make([]byte, 32<<10); ; {
 		n, err := src.Read(buf)
 		if n > 0 {
-			m, err := r.send(buf[:n], false)
-			if sent += int64(m); err != nil {
+			if _, err := r.Write(buf[:n]); err != nil {
 				return sent, err
 			}
+			if err := r.Flush(); err != nil {
+				return sent, err
+			}
+			sent += int64(n)
 		}
 		if err == io.EOF {
 			return sent, nil
@@ -71,8 +72,9 @@ func (r *call) copyFile(src io.Reader) (sent int64, err error) {
 	}
 }
 
-// writeFile is writeFor of the next n bytes of a file as records. A file that turns out to be shorter, since somebody has cut it,
-// has a record end in zeros, which the connection needs, and an error.
+// writeFile is writeFor of the next n bytes of a file as records. A file that turns out to be
+// shorter, since somebody has cut it, has a record end in zeros, which the connection needs, and an
+// error.
 func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 	w := &c.out
 	w.mu.Lock()
@@ -99,14 +101,15 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 	return sent, nil
 }
 
-// writeRecord writes a STDOUT record of the content that src has. ferr is why there was less of it, err is the connection's.
+// writeRecord writes a STDOUT record of the content that src has. ferr is why there was less of it,
+// err is the connection's.
 func (w *writer) writeRecord(id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
 	left := src.N
 	var header [headerSize]byte
 	if _, err := w.WriteMore(appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
 		return 0, nil, err
 	}
-	sent, _, err = backend.SendFile(w.conn, src)
+	sent, _, err = socket.SendFile(w.conn, src)
 	if left -= sent; left == 0 || err != nil {
 		return sent, nil, err
 	}

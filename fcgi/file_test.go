@@ -93,7 +93,7 @@ func TestFiles(t *testing.T) {
 				}
 				headers := plain
 				if test.length != "" {
-					headers = headers.Add("Content-Length", test.length)
+					headers = headers.Append("Content-Length", test.length)
 				}
 				_, err = start("200 OK", headers, nil)
 				body := gateway.Reader(test.open(f), test.blockSize)
@@ -149,7 +149,8 @@ func TestFilesBesideOthers(t *testing.T) {
 	}
 }
 
-// A file that is cut while it is sent breaks its own response, and leaves the connection to the others until they have ended.
+// A file that is cut while it is sent breaks its own response, and leaves the connection to the
+// others until they have ended.
 func TestFileThatIsCut(t *testing.T) {
 	content := numbered(16_000_000) // more than sockets hold
 	for _, l := range []func(testing.TB) net.Listener{listenUnix, listenTCP} {
@@ -159,7 +160,7 @@ func TestFileThatIsCut(t *testing.T) {
 			if env.Vars["PATH_INFO"] != "/cut" {
 				return s.call(env, start)
 			}
-			return fileBody(path, plain.Add("Content-Length", fmt.Sprint(len(content))), start)
+			return fileBody(path, plain.Append("Content-Length", fmt.Sprint(len(content))), start)
 		}).dial()
 		c.send(get(2, "/other"))
 		other := s.next("/other")

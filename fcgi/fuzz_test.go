@@ -11,10 +11,12 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/fcgi"
+	limits "example.com/gateway/request"
 )
 
-// Whatever a host sends: no panic, no hang, and what comes back are records, of which none follows an END_REQUEST of its id unless
-// the id was opened again. Each connection is one of the same server, which must survive them all.
+// Whatever a host sends: no panic, no hang, and what comes back are records, of which none follows
+// an END_REQUEST of its id unless the id was opened again. Each connection is one of the same
+// server, which must survive them all.
 func FuzzConn(f *testing.F) {
 	for _, s := range []string{
 		request(1, 0, "POST", "/", "body"),
@@ -30,7 +32,7 @@ func FuzzConn(f *testing.F) {
 		f.Add([]byte(s), uint16(3))
 	}
 	server := &fcgi.Server{
-		MaxRequests: 50, MaxHeaderBytes: 10_000, MaxBodyBytes: 100_000,
+		Limits:   limits.Limits{MaxRequests: 50, MaxHeaderBytes: 10_000, MaxBodyBytes: 100_000},
 		ErrorLog: discard,
 		Application: gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			switch {

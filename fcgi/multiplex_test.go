@@ -104,7 +104,8 @@ func TestInterleavedUploads(t *testing.T) {
 	}
 }
 
-// Peers, finding 9: "one slow handler with an unread body blocks every other request and ABORT on that connection".
+// Peers, finding 9: "one slow handler with an unread body blocks every other request and ABORT on
+// that connection".
 func TestUnreadBodyStallsNobody(t *testing.T) {
 	s := newScript(t)
 	c := serve(t, s.call).dial()
@@ -269,8 +270,8 @@ func openFiles(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// ABORT_REQUEST (5.4) cancels the context, says why, and leaves the id to the application until that has ended. Then
-// END_REQUEST comes once, whatever the application does about it.
+// ABORT_REQUEST (5.4) cancels the context, says why, and leaves the id to the application until
+// that has ended. Then END_REQUEST comes once, whatever the application does about it.
 func TestAbort(t *testing.T) {
 	s := newScript(t)
 	c := serve(t, s.call).dial()
@@ -348,8 +349,8 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// Peers, finding 6: "Cross-request response leak". The id comes again as soon as END_REQUEST allows it, whatever the old
-// application still does.
+// Peers, finding 6: "Cross-request response leak". The id comes again as soon as END_REQUEST allows
+// it, whatever the old application still does.
 func TestAbortedResponseNeverReachesTheNextRequest(t *testing.T) {
 	s := newScript(t)
 	c := serve(t, s.call).dial()
@@ -404,7 +405,8 @@ func boundaryHasParams(records string, i int) bool {
 	return strings.Contains(records[:i], rec(paramsRecord, 1, ""))
 }
 
-// Two requests with one id are two answers with one id. The host has lost its mind; the connection ends.
+// Two requests with one id are two answers with one id. The host has lost its mind; the connection
+// ends.
 func TestBeginTwice(t *testing.T) {
 	s := newScript(t)
 	c := serve(t, s.call).dial()
@@ -419,7 +421,8 @@ func TestBeginTwice(t *testing.T) {
 	}
 }
 
-// All ids there are: more than maxOpen get FCGI_OVERLOADED, memory stays bounded, and the connection works on.
+// All ids there are: more than maxOpen get FCGI_OVERLOADED, memory stays bounded, and the
+// connection works on.
 func TestAllIDsOpen(t *testing.T) {
 	c := serve(t, hello).dial()
 	var before, during runtime.MemStats
@@ -558,7 +561,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// An application that waits for another request on its connection gets it: its goroutine does not keep the connection to itself.
+// An application that waits for another request on its connection gets it: its goroutine does not
+// keep the connection to itself.
 func TestApplicationWaitsForAnotherRequest(t *testing.T) {
 	first := make(chan struct{})
 	c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -575,7 +579,8 @@ func TestApplicationWaitsForAnotherRequest(t *testing.T) {
 	c.read(2)
 }
 
-// However often another goroutine has taken over from one that was with a slow application, one serves the connection.
+// However often another goroutine has taken over from one that was with a slow application, one
+// serves the connection.
 func TestOneGoroutineServes(t *testing.T) {
 	c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if env.Vars["PATH_INFO"] == "/watches" {
@@ -596,7 +601,8 @@ func TestOneGoroutineServes(t *testing.T) {
 	t.Errorf("%d goroutines serve one connection:\n%s", n, goroutines())
 }
 
-// The goroutine that an application leaves behind in Read ends with the response, and keeps nobody waiting.
+// The goroutine that an application leaves behind in Read ends with the response, and keeps nobody
+// waiting.
 func TestReaderLeftBehind(t *testing.T) {
 	ended := make(chan error, 1)
 	for _, flags := range []byte{keepConn, 0} {
@@ -646,7 +652,8 @@ func TestTwoReaders(t *testing.T) {
 	}
 }
 
-// MaxHeaderBytes is for all parameters that are held for requests that have not begun, so that ids do not multiply it.
+// MaxHeaderBytes is for all parameters that are held for requests that have not begun, so that ids
+// do not multiply it.
 func TestParametersOfManyRequestsAreBounded(t *testing.T) {
 	c := serve(t, hello, func(s *fcgi.Server) { s.MaxHeaderBytes = 10_000 }).dial()
 	params := pairs("REQUEST_METHOD", "GET", "X", strings.Repeat("x", 3000))
@@ -667,8 +674,9 @@ func TestParametersOfManyRequestsAreBounded(t *testing.T) {
 	}
 }
 
-// An application that was slow, so that another goroutine has taken over, and then waits for its body, reads for itself from then on:
-// what it is sent is not copied from goroutine to goroutine, or through a file, for the rest of its body.
+// An application that was slow, so that another goroutine has taken over, and then waits for its
+// body, reads for itself from then on: what it is sent is not copied from goroutine to goroutine,
+// or through a file, for the rest of its body.
 func TestReaderThatWasSlowReadsForItselfAgain(t *testing.T) {
 	frames := func(name string) int { return strings.Count(goroutines(), "fcgi.(*conn)."+name+"(") }
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {

@@ -6,14 +6,14 @@ import (
 	"sync"
 	"syscall"
 
-	"example.com/gateway/internal/backend"
+	"example.com/gateway/internal/socket"
 )
 
-// A reader is the buffered, receiving half of a connection. It holds its buffer only while something is in it or
-// expected: an idle connection costs little more than its goroutine.
+// A reader is the buffered, receiving half of a connection. It holds its buffer only while
+// something is in it or expected: an idle connection costs little more than its goroutine.
 type reader struct {
 	conn    net.Conn
-	raw     syscall.RawConn // as of backend.Raw
+	raw     syscall.RawConn // as of socket.Raw
 	tryRead func(fd uintptr) bool
 	tryBoth func(fd uintptr) bool
 	into    []byte // what tryBoth fills before the buffer
@@ -24,7 +24,7 @@ type reader struct {
 	r, w    int    // buf[r:w] is unread
 
 	// The record that is being read.
-	cur      header
+	cur      recordHeader
 	inRecord bool // cur is valid: its content and padding are not all read
 	acted    bool // what it says was done, or it says nothing: what is left of it is skipped
 	left     int  // of the content
@@ -37,7 +37,7 @@ var bufs = sync.Pool{New: func() any { return new([bufSize]byte) }}
 
 func (b *reader) init(conn net.Conn) {
 	b.conn = conn
-	if b.raw = backend.Raw(conn); b.raw != nil {
+	if b.raw = socket.Raw(conn); b.raw != nil {
 		b.tryRead, b.tryBoth = b.readFd, b.readBothFd
 	}
 }
@@ -114,8 +114,9 @@ func (b *reader) more() error {
 	return b.readErr
 }
 
-// moreInto waits for more bytes while the buffer is empty, and puts them into p. If p is full, up to ahead bytes of what is behind
-// them go into the buffer in the same system call, where there is one for that.
+// moreInto waits for more bytes while the buffer is empty, and puts them into p. If p is full, up
+// to ahead bytes of what is behind them go into the buffer in the same system call, where there is
+// one for that.
 func (b *reader) moreInto(p []byte, ahead int) (n int, err error) {
 	if b.raw == nil || !canReadBoth {
 		if n, err = b.conn.Read(p); n > 0 {

@@ -3,7 +3,7 @@ package fcgi
 import (
 	"syscall"
 
-	"example.com/gateway/internal/nonblock"
+	"example.com/gateway/internal/socket"
 )
 
 const canReadBoth = true
@@ -14,7 +14,7 @@ func (b *reader) readBothFd(fd uintptr) bool {
 	if b.ahead > 0 {
 		ahead = b.space()[:b.ahead]
 	}
-	b.n, b.readErr = nonblock.ReadBoth(fd, b.into, ahead)
+	b.n, b.readErr = socket.ReadBoth(fd, b.into, ahead)
 	if b.readErr == syscall.EAGAIN {
 		b.giveBack()
 		return false

@@ -5,12 +5,12 @@ package fcgi
 import (
 	"syscall"
 
-	"example.com/gateway/internal/nonblock"
+	"example.com/gateway/internal/socket"
 )
 
 // readFd reads if there is something to read, into a buffer that it takes only then.
 func (b *reader) readFd(fd uintptr) bool {
-	b.n, b.readErr = nonblock.Read(fd, b.space())
+	b.n, b.readErr = socket.Read(fd, b.space())
 	if b.readErr == syscall.EAGAIN {
 		b.giveBack()
 		return false

@@ -7,15 +7,16 @@ import (
 	"errors"
 )
 
-// Section 3.3 and 8: a record is a header of 8 bytes (version, type, request id, content length, padding length, reserved),
-// the content and the padding.
+// Section 3.3 and 8: a record is a header of 8 bytes (version, type, request id, content length,
+// padding length, reserved), the content and the padding.
 const (
 	version1   = 1
 	headerSize = 8
 	maxContent = 65535
 
-	// maxChunk is what one record of ours holds: a multiple of 8, as section 3.3 recommends, so that none needs padding for
-	// alignment. The length has 16 bits; a longer one wraps, and bytes of the content become records.
+	// maxChunk is what one record of ours holds: a multiple of 8, as section 3.3 recommends, so
+	// that none needs padding for alignment. The length has 16 bits; a longer one wraps, and bytes
+	// of the content become records.
 	maxChunk = maxContent &^ 7
 )
 
@@ -43,8 +44,8 @@ const (
 	unknownRole     = 3
 )
 
-// A header is the header of a record.
-type header struct {
+// A recordHeader is the header of a record.
+type recordHeader struct {
 	kind    uint8
 	id      uint16
 	length  int
@@ -54,12 +55,12 @@ type header struct {
 var errVersion = errors.New("fcgi: record of an unknown version")
 
 // parseHeader reads a header from the first 8 bytes of b.
-func parseHeader(b []byte) (header, error) {
+func parseHeader(b []byte) (recordHeader, error) {
 	_ = b[headerSize-1]
 	if b[0] != version1 {
-		return header{}, errVersion
+		return recordHeader{}, errVersion
 	}
-	return header{
+	return recordHeader{
 		kind:    b[1],
 		id:      binary.BigEndian.Uint16(b[2:]),
 		length:  int(binary.BigEndian.Uint16(b[4:])),
@@ -67,18 +68,20 @@ func parseHeader(b []byte) (header, error) {
 	}, nil
 }
 
-// appendHeader appends the header of a record with length bytes of content and no padding. length is at most maxContent.
+// appendHeader appends the header of a record with length bytes of content and no padding. length
+// is at most maxContent.
 func appendHeader(b []byte, kind uint8, id uint16, length int) []byte {
 	return append(b, version1, kind, byte(id>>8), byte(id), byte(length>>8), byte(length), 0, 0)
 }
 
-// appendEnd appends an END_REQUEST record (5.5). No host looks at the application status, so it is always 0.
+// appendEnd appends an END_REQUEST record (5.5). No host looks at the application status, so it is
+// always 0.
 func appendEnd(b []byte, id uint16, protocolStatus byte) []byte {
 	return append(appendHeader(b, typeEndRequest, id, 8), 0, 0, 0, 0, protocolStatus, 0, 0, 0)
 }
 
-// appendStream appends a stream's content as records of at most maxChunk bytes. Nothing is appended for no content: an empty
-// record would end the stream (3.3).
+// appendStream appends a stream's content as records of at most maxChunk bytes. Nothing is appended
+// for no content: an empty record would end the stream (3.3).
 func appendStream(b []byte, kind uint8, id uint16, content []byte) []byte {
 	for len(content) > 0 {
 		n := min(len(content), maxChunk)
@@ -90,8 +93,9 @@ func appendStream(b []byte, kind uint8, id uint16, content []byte) []byte {
 
 var errPairs = errors.New("fcgi: malformed name-value pairs")
 
-// nextPair takes one name-value pair (3.4) off the front of s. Lengths are 1 byte, or 4 with the high bit set. All of s
-// must be whole pairs: what is lost with a malformed tail may be REMOTE_USER.
+// nextPair takes one name-value pair (3.4) off the front of s. Lengths are 1 byte, or 4 with the
+// high bit set. All of s must be whole pairs: what is lost with a malformed tail may be
+// REMOTE_USER.
 func nextPair(s string) (name, value, rest string, err error) {
 	if len(s) >= 2 && s[0]|s[1] < 0x80 { // as nearly all are
 		n, v := int(s[0]), int(s[1])

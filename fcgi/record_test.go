@@ -7,19 +7,20 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/gateway/internal/request"
+	"example.com/gateway/request"
 )
 
-// The bytes are those of the FastCGI 1.0 specification, 3.3: version, type, request id, content length, padding length, reserved.
+// The bytes are those of the FastCGI 1.0 specification, 3.3: version, type, request id, content
+// length, padding length, reserved.
 func TestHeaderBytes(t *testing.T) {
 	for _, test := range []struct {
 		bytes string
-		want  header
+		want  recordHeader
 	}{
-		{"\x01\x01\x00\x01\x00\x08\x00\x00", header{typeBeginRequest, 1, 8, 0}},
-		{"\x01\x02\x01\x02\x00\x00\x00\x00", header{typeAbortRequest, 0x0102, 0, 0}},
-		{"\x01\x04\xFF\xFF\xFF\xFF\xFF\xFF", header{typeParams, 65535, 65535, 255}},
-		{"\x01\xFF\x00\x00\x12\x34\x07\x99", header{255, 0, 0x1234, 7}},
+		{"\x01\x01\x00\x01\x00\x08\x00\x00", recordHeader{typeBeginRequest, 1, 8, 0}},
+		{"\x01\x02\x01\x02\x00\x00\x00\x00", recordHeader{typeAbortRequest, 0x0102, 0, 0}},
+		{"\x01\x04\xFF\xFF\xFF\xFF\xFF\xFF", recordHeader{typeParams, 65535, 65535, 255}},
+		{"\x01\xFF\x00\x00\x12\x34\x07\x99", recordHeader{255, 0, 0x1234, 7}},
 	} {
 		if got, err := parseHeader([]byte(test.bytes)); got != test.want || err != nil {
 			t.Errorf("parseHeader(%q) = %+v, %v, want %+v", test.bytes, got, err, test.want)
@@ -140,7 +141,7 @@ func FuzzPairs(f *testing.F) {
 	})
 }
 
-// A header is read as it is written.
+// A recordHeader is read as it is written.
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte("\x01\x01\x00\x01\x00\x08\x00\x00"))
 	f.Add([]byte("\x01\x06\xff\xff\xff\xff\x00\x00"))

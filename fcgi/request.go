@@ -2,20 +2,17 @@ package fcgi
 
 import (
 	"bytes"
-	"errors"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
 	"example.com/gateway/internal/lazyctx"
-	"example.com/gateway/internal/request"
+	"example.com/gateway/request"
 )
 
-// A call is one request on a connection: its parameters and body on the way in. It is never reused, so that what an application
-// keeps of it reaches no other.
+// A call is one request on a connection: its parameters and body on the way in. It is never reused,
+// so that what an application keeps of it reaches no other.
 type call struct {
 	c    *conn
 	id   uint16
@@ -31,7 +28,6 @@ type call struct {
 
 	// Guarded by c.mu.
 	state    state
-	inlined  bool      // its application was started by the goroutine that serves
 	watched  bool      // Done was asked for
 	tooLarge bool      // the parameters are
 	waiting  int       // calls of Read that wait for the host
@@ -85,8 +81,7 @@ func (l *calls) remove(r *call) {
 func newCall(c *conn, id uint16, keep bool) *call {
 	r := &call{c: c, id: id, keep: keep}
 	r.in.init()
-	r.ctx.InitWatcher(c.ctx, r)
-	r.ctx.Give()
+	r.ctx.Init(c.ctx, r)
 	return r
 }
 
@@ -98,14 +93,15 @@ func (r *call) watch() {
 	r.c.mu.Lock()
 	r.watched = true
 	if err := r.c.err; err != nil {
-		r.ctx.Cancel(&disconnected{err})
+		r.ctx.Cancel(request.Disconnected(err))
 	}
 	r.c.changed.Broadcast()
 	r.c.mu.Unlock()
 	r.c.takeOver()
 }
 
-// addParams adds a piece of the parameters. One string holds all of them, and the environ's are parts of it.
+// addParams adds a piece of the parameters. One string holds all of them, and the environ's are
+// parts of it.
 func (r *call) addParams(piece []byte) {
 	switch {
 	case r.pieces != nil:
@@ -134,18 +130,16 @@ func (r *call) run() {
 	if err != nil {
 		app = request.Refuse(err)
 	}
-	err = errGoexit
 	defer func() { // also when the application ends its goroutine
 		s.inFlight.Add(-1)
 		r.ctx.Cancel(gateway.ErrEnded)
-		r.end(errors.Is(err, gateway.ErrBroken) || err == errGoexit && !r.isWhole())
+		r.leave()
 	}()
-	err = gateway.Respond(app, env, r)
+	_ = gateway.Respond(app, env, r)
 }
 
-var errGoexit = errors.New("fcgi: the application ended its goroutine")
-
-// environ makes the environ of the parameters. Its error is one for request.Refuse; the environ is there all the same.
+// environ makes the environ of the parameters. Its error is one for request.Refuse; the environ is
+// there all the same.
 func (r *call) environ() (*gateway.Environ, error) {
 	params := r.whole
 	if r.pieces != nil {
@@ -154,30 +148,21 @@ func (r *call) environ() (*gateway.Environ, error) {
 	}
 	limits := &r.c.s.limits
 	n, err := countPairs(params, limits.MaxHeaders)
-	built := request.Builder{Vars: make(map[string]string, n)}
+	built := request.Builder{Limits: *limits}
+	built.Grow(n)
 	if err == nil {
 		for rest := params; rest != ""; {
 			var name, value string
 			name, value, rest, _ = nextPair(rest)
-			if fault := built.AddNamed(name, value); fault != nil {
-				err = fault
-			}
+			_ = built.Add(name, value)
 		}
-	}
-	if built.Length == "-1" && strings.HasPrefix(built.Vars["SERVER_SOFTWARE"], "Caddy/") {
-		built.Length = "" // how Caddy says that it does not know: the client has sent chunks
-		delete(built.Vars, "CONTENT_LENGTH")
 	}
 	r.env = *new(gateway.Environ).WithContext(&r.ctx)
 	env := &r.env
 	env.Errors, env.Multithread, env.Multiprocess = (*stderr)(r), true, true
 	length, fault := built.Finish(env)
-	switch {
-	case err != nil:
-	case fault != nil:
+	if err == nil {
 		err = fault
-	case length > limits.MaxBodyBytes:
-		err = request.ErrBodyTooLarge
 	}
 	r.body.Init(r, length, limits.MaxBodyBytes)
 	env.Input = &r.body
@@ -186,7 +171,7 @@ func (r *call) environ() (*gateway.Environ, error) {
 		r.limit(0)
 	case length >= 0:
 		r.limit(length)
-	case limits.MaxBodyBytes < backend.Unlimited:
+	case limits.MaxBodyBytes < request.NoLimit:
 		r.limit(limits.MaxBodyBytes + 1) // one more is one too many
 	}
 	return env, err
@@ -199,7 +184,8 @@ func (r *call) limit(n int64) {
 	r.c.mu.Unlock()
 }
 
-// countPairs counts the name-value pairs of s, which must be whole. The error is one for request.Refuse.
+// countPairs counts the name-value pairs of s, which must be whole. The error is one for
+// request.Refuse.
 func countPairs(s string, max int) (n int, err error) {
 	for ; s != ""; n++ {
 		var name string
@@ -234,8 +220,6 @@ func (r *call) Read(p []byte) (n int, err error) {
 		case c.reading:
 			c.setDeadline(c.by()) // whoever is reading did not know that somebody waits
 			c.changed.Wait()
-		case c.inline == nil: // the goroutine that serves is about to
-			c.changed.Wait()
 		default:
 			n = c.pump(r, p)
 		}
@@ -246,51 +230,15 @@ func (r *call) Read(p []byte) (n int, err error) {
 	}
 }
 
-// pump reads for an application while the goroutine that serves is with one. c.mu is held, but not while it reads.
-func (c *conn) pump(r *call, p []byte) (n int) {
-	c.reading = true
-	c.turn++ // the watch has nothing to take over while it reads
-	c.mu.Unlock()
-	n, ready, err := c.step(r, p)
-	c.mu.Lock()
-	c.reading = false
-	if ready != nil {
-		c.running++
-		go ready.run()
-	}
-	switch {
-	case err == nil || err == errWait:
-	case isTimeout(err) && r.state == ending: // the time was this one's, and it was left behind
-	default:
-		c.err = err // for next, which ends the connection
-	}
-	c.changed.Broadcast()
-	return n
-}
-
-// end ends the request on the wire, or breaks the connection, so that the client can tell.
-func (r *call) end(broken bool) {
+// leave takes the request from the connection when its response is over.
+func (r *call) leave() {
 	c := r.c
-	c.mu.Lock()
-	r.state = ending
-	r.in.close(c) // before the host can send anything more under this id
-	c.changed.Broadcast()
-	if r.aborted.Load() { // the host does not listen: the id is all that it wants back
-		broken = false
-	}
-	c.mu.Unlock()
-	if broken {
-		r.drop()
-	} else {
-		r.flushEnd()
-	}
-
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests.remove(r)
 	c.running--
 	c.answered = true
-	c.doomed = c.doomed || broken
+	c.doomed = c.doomed || r.broken
 	c.last = c.last || !r.keep
 	if len(c.requests) == 0 && !c.last && !c.nc.SetIdle() { // a last one is drained: Shutdown must not take it for idle
 		c.last = true
@@ -300,7 +248,8 @@ func (r *call) end(broken bool) {
 	c.closeIfUnused()
 }
 
-// A stderr is a request's Errors: FCGI_STDERR (5.3), which hosts write to their logs, and the server's own log.
+// A stderr is a request's Errors: FCGI_STDERR (5.3), which hosts write to their logs, and the
+// server's own log.
 type stderr call
 
 func (e *stderr) Write(p []byte) (int, error) {

@@ -2,29 +2,28 @@ package fcgi
 
 import (
 	"encoding/binary"
+	"io"
 	"net"
-	"strconv"
 	"sync"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/head"
-	"example.com/gateway/internal/last"
+	"example.com/gateway/internal/header"
+	"example.com/gateway/request"
 )
 
 // A response is a call's way out, as records. The call is the gateway.Transport.
 type response struct {
-	out     *[]byte // from outs: one STDOUT record that is held back, or nil
-	tail    []byte  // a last block that is held back, too, and was not copied
-	any     bool    // something went to STDOUT
-	ended   bool    // END_REQUEST was sent; guarded by the writer's mutex
-	status  byte    // the protocol status that END_REQUEST is to have
-	headers gateway.Headers
-	written int64
+	out    *[]byte // from outs: one STDOUT record that is held back, or nil
+	tail   []byte  // a block that is held back behind it, by reference
+	any    bool    // something went to STDOUT
+	ended  bool    // END_REQUEST was sent; guarded by the writer's mutex
+	status byte    // the protocol status that END_REQUEST is to have
+	broken bool    // End was told so, and the connection has to say it
 }
 
 var (
 	_ gateway.Transport = (*call)(nil)
-	_ last.Writer       = (*call)(nil)
+	_ io.ReaderFrom     = (*call)(nil)
 )
 
 // outs are buffers for a head, a block of usual size, and the records around them.
@@ -33,12 +32,12 @@ var outs = sync.Pool{New: func() any { b := make([]byte, 0, outSize); return &b 
 const (
 	outSize = 8 << 10
 
-	// maxCopy is up to which size a block is copied behind what is held back. A larger one goes out beside it, in the same
-	// system call.
+	// maxCopy is up to which size a block is copied behind the record that is held back. A larger
+	// one goes out beside it, in the same system call.
 	maxCopy = 4 << 10
 
-	// maxRecords is how many records of a large block go out at a time: other requests' answers come in between, and the
-	// write timeout is for that much.
+	// maxRecords is how many records of a large block go out at a time: other requests' answers
+	// come in between, and the write timeout is for that much.
 	maxRecords = 4
 
 	// endSize is the size of what ends a response: the end of STDOUT and END_REQUEST.
@@ -47,8 +46,7 @@ const (
 
 // WriteHead implements gateway.Transport.
 func (r *call) WriteHead(status string, headers gateway.Headers) error {
-	r.headers = headers
-	b := head.Append(r.hold(), status, headers, true)
+	b := header.AppendCGI(r.hold(), status, headers, true)
 	if content := b[headerSize:]; len(content) > maxChunk {
 		// A head of more than one record goes out by itself.
 		return r.c.writeFor(r, appendStream(nil, typeStdout, r.id, content), nil, false)
@@ -67,7 +65,8 @@ func (r *call) hold() []byte {
 	return *r.out
 }
 
-// release returns what was held back, patched to be a whole record, or nothing, and forgets it. The caller gives the buffer back.
+// release returns what was held back, patched to be a whole record, or nothing, and forgets it. The
+// caller gives the buffer back.
 func (r *call) release() (out *[]byte) {
 	out, r.out = r.out, nil
 	switch {
@@ -88,33 +87,58 @@ func giveBack(out *[]byte) {
 	}
 }
 
-// Write implements gateway.Transport.
-func (r *call) Write(block []byte) (int, error) { return r.send(block, false) }
-
-// WriteLast implements last.Writer: the block goes out together with the records that end the request.
-func (r *call) WriteLast(block []byte) (int, error) { return r.send(block, true) }
-
-func (r *call) send(block []byte, last bool) (n int, err error) {
+// Write implements gateway.Transport. It holds the block back, but for what was held back before.
+func (r *call) Write(block []byte) (n int, err error) {
 	if r.aborted.Load() {
-		return 0, &disconnected{errAborted}
+		return 0, request.Disconnected(errAborted)
 	}
 	b := r.hold()
-	switch {
-	case len(block) <= maxCopy && len(b)+len(block) <= headerSize+maxChunk:
-		*r.out = append(b, block...)
-		if !last {
-			err = r.flush()
+	if r.tail != nil || len(b)+len(block) > headerSize+maxChunk {
+		if err := r.Flush(); err != nil {
+			return 0, err
 		}
-	case last:
+		b = r.hold()
+	}
+	if len(block) <= maxCopy {
+		*r.out = append(b, block...)
+	} else {
 		r.tail = block
-	default:
-		err = r.flushWith(block, false)
 	}
-	if err != nil {
-		return 0, err
-	}
-	r.written += int64(len(block))
 	return len(block), nil
+}
+
+// Flush implements gateway.Transport.
+func (r *call) Flush() error {
+	if tail := r.tail; tail != nil {
+		r.tail = nil
+		return r.flushWith(tail, false)
+	}
+	return r.flush()
+}
+
+// End implements gateway.Transport: what is held back, the end of STDOUT and END_REQUEST leave in
+// one write. The host may use the request's id again as soon as it has that.
+func (r *call) End(whole bool) error {
+	c := r.c
+	c.mu.Lock()
+	r.state = ending
+	r.in.close(c) // before the host can send anything more under this id
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	if r.broken = !whole && !r.aborted.Load(); r.broken { // a host that has aborted the request wants the id back, and no more
+		giveBack(r.release())
+		r.tail = nil
+		return nil
+	}
+	if tail := r.tail; tail != nil {
+		r.tail = nil
+		return r.flushWith(tail, true)
+	}
+	out := r.release()
+	*out = r.appendEnd(*out)
+	err := c.writeFor(r, *out, nil, true)
+	giveBack(out)
+	return err
 }
 
 // flush sends what is held back.
@@ -162,37 +186,10 @@ func (r *call) flushWith(block []byte, ends bool) error {
 	}
 }
 
-// flushEnd sends what is held back, the end of STDOUT and END_REQUEST, in one write. If it fails, the connection ends with it,
-// and says so in its own way.
-func (r *call) flushEnd() {
-	if r.tail != nil {
-		_ = r.flushWith(r.tail, true)
-		r.tail = nil
-		return
-	}
-	out := r.release()
-	*out = r.appendEnd(*out)
-	_ = r.c.writeFor(r, *out, nil, true)
-	giveBack(out)
-}
-
 // appendEnd appends what ends the response.
 func (r *call) appendEnd(b []byte) []byte {
 	if r.any {
 		b = appendHeader(b, typeStdout, r.id, 0)
 	}
 	return appendEnd(b, r.id, r.status)
-}
-
-// drop forgets what is held back.
-func (r *call) drop() {
-	giveBack(r.release())
-	r.tail = nil
-}
-
-// isWhole reports whether all that the head has promised was sent. It is for applications that end their goroutine, and
-// Respond's error with it.
-func (r *call) isWhole() bool {
-	n, err := strconv.ParseInt(r.headers.Get("Content-Length"), 10, 64)
-	return err == nil && n == r.written
 }

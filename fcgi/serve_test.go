@@ -20,7 +20,8 @@ import (
 
 const helloAnswer = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello World !\n"
 
-// The whole of a response, byte for byte: STDOUT, its end, and END_REQUEST (FastCGI 1.0, B: "Typical Protocol Message Flow").
+// The whole of a response, byte for byte: STDOUT, its end, and END_REQUEST (FastCGI 1.0, B:
+// "Typical Protocol Message Flow").
 func TestResponseBytes(t *testing.T) {
 	c := serve(t, hello).dial()
 	c.send(request(1, 0, "GET", "/", ""))
@@ -57,7 +58,8 @@ func TestSplitAtEveryByte(t *testing.T) {
 	}
 }
 
-// Section 3.3: streams may be cut into records of any size, and every record may be padded with up to 255 bytes.
+// Section 3.3: streams may be cut into records of any size, and every record may be padded with up
+// to 255 bytes.
 func TestRecordsOfAnySizeAndPadding(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 20<<10)
 	for _, size := range []int{1, 7, 255, 8191, 8192, 65535} {
@@ -105,7 +107,8 @@ func TestPipelinedRequests(t *testing.T) {
 	}
 }
 
-// Without FCGI_KEEP_CONN the application closes the connection (5.1). nginx waits for that whatever END_REQUEST says.
+// Without FCGI_KEEP_CONN the application closes the connection (5.1). nginx waits for that whatever
+// END_REQUEST says.
 func TestNoKeepAliveEndsTheConnection(t *testing.T) {
 	for name, l := range map[string]func(testing.TB) net.Listener{"unix": listenUnix, "tcp": listenTCP} {
 		t.Run(name, func(t *testing.T) {
@@ -121,8 +124,9 @@ func TestNoKeepAliveEndsTheConnection(t *testing.T) {
 	}
 }
 
-// An answer that comes before the body was read must arrive, though the host is still sending (golang/go#4183): the sending
-// half is closed, the rest of the body read for a while, then the connection closed.
+// An answer that comes before the body was read must arrive, though the host is still sending
+// (golang/go#4183): the sending half is closed, the rest of the body read for a while, then the
+// connection closed.
 func TestAnswerBeforeTheBodyWasRead(t *testing.T) {
 	for name, l := range map[string]func(testing.TB) net.Listener{"unix": listenUnix, "tcp": listenTCP} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +143,8 @@ func TestAnswerBeforeTheBodyWasRead(t *testing.T) {
 	}
 }
 
-// FastCGI with KEEP_CONN: END_REQUEST frees the id even if STDIN has not ended; Apache with enablereuse does so.
+// FastCGI with KEEP_CONN: END_REQUEST frees the id even if STDIN has not ended; Apache with
+// enablereuse does so.
 func TestUnreadBodyOnAKeptConnection(t *testing.T) {
 	c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if env.Vars["PATH_INFO"] == "/echo" {
@@ -296,13 +301,14 @@ func TestBlocksGoOutOneByOne(t *testing.T) {
 	}
 }
 
-// Every size of block around those where records and buffers end. The length has 16 bits: a longer one would wrap.
+// Every size of block around those where records and buffers end. The length has 16 bits: a longer
+// one would wrap.
 func TestBlocksOfEverySize(t *testing.T) {
 	var blocks [][]byte
 	c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		headers := plain
 		if env.Vars["PATH_INFO"] == "/long" { // a head that is longer than a record
-			headers = headers.Add("X-Long", strings.Repeat("h", 200_000))
+			headers = headers.Append("X-Long", strings.Repeat("h", 200_000))
 		}
 		_, err := start("200 OK", headers, nil)
 		return gateway.Bytes(blocks...), err
@@ -334,7 +340,7 @@ func TestResponsesWithoutABody(t *testing.T) {
 	c := serve(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		headers := plain
 		if env.Vars["PATH_INFO"] == "/long" {
-			headers = headers.Add("X-Long", strings.Repeat("h", 70_000))
+			headers = headers.Append("X-Long", strings.Repeat("h", 70_000))
 		}
 		status := "200 OK"
 		if env.Vars["REQUEST_METHOD"] == "GET" {
@@ -365,8 +371,8 @@ func TestStatusFollowsLocation(t *testing.T) {
 	}
 }
 
-// Environ.Errors is FCGI_STDERR, in records whose length does not wrap: net/http/fcgi sends a long text as one record, and what
-// follows of it is parsed by the host as records.
+// Environ.Errors is FCGI_STDERR, in records whose length does not wrap: net/http/fcgi sends a long
+// text as one record, and what follows of it is parsed by the host as records.
 func TestStderrNeverWraps(t *testing.T) {
 	forged := rec(stdoutRecord, 1, "Status: 200 OK\r\n\r\nforged") + rec(endRequest, 1, "\x00\x00\x00\x00\x00\x00\x00\x00")
 	for _, size := range []int{1, 8, 65527, 65528, 65529, 65535, 65536, 65537, 200_000} {
@@ -428,7 +434,8 @@ func TestGetValues(t *testing.T) {
 	}
 }
 
-// Section 4.2: UNKNOWN_TYPE answers management records of an unknown type, whatever is in them, and only those.
+// Section 4.2: UNKNOWN_TYPE answers management records of an unknown type, whatever is in them, and
+// only those.
 func TestUnknownType(t *testing.T) {
 	c := serve(t, hello).dial()
 	c.send(rec(99, 0, strings.Repeat("x", 60000), 17), rec(0, 0, ""), rec(8, 0, "data"), rec(99, 7, "of a request"), rec(getValues, 7, "xxx"))
@@ -438,7 +445,8 @@ func TestUnknownType(t *testing.T) {
 	}
 }
 
-// Section 5.5: a role that the application does not play is refused by FCGI_UNKNOWN_ROLE, and the connection treated as ever.
+// Section 5.5: a role that the application does not play is refused by FCGI_UNKNOWN_ROLE, and the
+// connection treated as ever.
 func TestOtherRolesAreRefused(t *testing.T) {
 	s := serve(t, hello)
 	for _, role := range []int{0, authorizer, filter, 4, 255} {
@@ -500,7 +508,8 @@ func TestEnviron(t *testing.T) {
 	}
 }
 
-// Parameters that are not whole pairs get a 400: net/http/fcgi serves the request without those at the end, as REMOTE_USER.
+// Parameters that are not whole pairs get a 400: net/http/fcgi serves the request without those at
+// the end, as REMOTE_USER.
 func TestMalformedParameters(t *testing.T) {
 	good := pairs("REQUEST_METHOD", "GET", "REMOTE_USER", "alice")
 	for name, params := range map[string]string{
@@ -562,7 +571,8 @@ func TestParametersCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// C32 and the rules of hosts.md: Input has CONTENT_LENGTH bytes, or all that comes if the host does not know.
+// C32 and the rules of hosts.md: Input has CONTENT_LENGTH bytes, or all that comes if the host does
+// not know.
 func TestContentLength(t *testing.T) {
 	s := serve(t, echo)
 	for _, test := range []struct {
@@ -640,7 +650,8 @@ func TestRecordsForUnknownIDs(t *testing.T) {
 	}
 }
 
-// A protocol error ends the connection, but what others on it are doing comes to its end: nothing is known against them.
+// A protocol error ends the connection, but what others on it are doing comes to its end: nothing
+// is known against them.
 func TestProtocolErrorLeavesOthersTheirAnswer(t *testing.T) {
 	for name, l := range map[string]func(testing.TB) net.Listener{"unix": listenUnix, "tcp": listenTCP} {
 		proceed := make(chan struct{})
@@ -667,8 +678,11 @@ type nowhere struct{}
 
 func (nowhere) WriteHead(string, gateway.Headers) error { return nil }
 func (nowhere) Write(block []byte) (int, error)         { return len(block), nil }
+func (nowhere) Flush() error                            { return nil }
+func (nowhere) End(bool) error                          { return nil }
 
-// What ends with a response that an application makes of its own environ is not what the server gave to the application.
+// What ends with a response that an application makes of its own environ is not what the server
+// gave to the application.
 func TestResponseWithinAResponse(t *testing.T) {
 	read := func(env *gateway.Environ) string {
 		b := make([]byte, 3)

@@ -56,7 +56,8 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
-// When its time is over, Shutdown cancels the contexts, which say why, and returns; Close cuts what is left.
+// When its time is over, Shutdown cancels the contexts, which say why, and returns; Close cuts what
+// is left.
 func TestShutdownRunsOutOfTime(t *testing.T) {
 	s := newScript(t)
 	site := serve(t, s.call)
@@ -203,7 +204,8 @@ func TestWebServerAddrs(t *testing.T) {
 	}
 }
 
-// Section 2.2: a host or process manager that starts the program hands it the listening socket as file descriptor 0.
+// Section 2.2: a host or process manager that starts the program hands it the listening socket as
+// file descriptor 0.
 func TestListenerIsStdin(t *testing.T) {
 	if os.Getenv("FCGI_TEST_CHILD") != "" {
 		err := fcgi.Serve(nil, gateway.ApplicationFunc(hello))
@@ -246,8 +248,8 @@ func TestListenerIsStdin(t *testing.T) {
 	}
 }
 
-// Connections that come and requests that begin while the server stops: each is answered whole, or its connection closed before
-// anything was said.
+// Connections that come and requests that begin while the server stops: each is answered whole, or
+// its connection closed before anything was said.
 func TestShutdownRaces(t *testing.T) {
 	for range 30 {
 		site := serve(t, hello)

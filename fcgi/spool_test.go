@@ -15,8 +15,9 @@ import (
 	"example.com/gateway/fcgi"
 )
 
-// A body that is larger than what is kept of it, and that nobody reads, holds the host up, but not for ever: what comes behind it is
-// seen, and the application that does read gets what was kept, and an error.
+// A body that is larger than what is kept of it, and that nobody reads, holds the host up, but not
+// for ever: what comes behind it is seen, and the application that does read gets what was kept,
+// and an error.
 func TestBodyThatIsTooLargeToBeKept(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	defer fcgi.SetMaxFile(1 << 20)()
@@ -94,7 +95,8 @@ func TestSlowReaderOfALargeBody(t *testing.T) {
 	})
 }
 
-// What nobody will read is not kept: beyond CONTENT_LENGTH, beyond MaxBodyBytes, of a request that was refused.
+// What nobody will read is not kept: beyond CONTENT_LENGTH, beyond MaxBodyBytes, of a request that
+// was refused.
 func TestBodyBeyondItsLimitIsNotKept(t *testing.T) {
 	for _, test := range []struct {
 		name, length, want string
@@ -140,7 +142,8 @@ func TestBodyBeyondItsLimitIsNotKept(t *testing.T) {
 	}
 }
 
-// A request that has not begun holds no more of its body than it may have of parameters, all of a connection together.
+// A request that has not begun holds no more of its body than it may have of parameters, all of a
+// connection together.
 func TestBodiesOfRequestsThatNeverBeginAreBounded(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c := serve(t, echo, func(s *fcgi.Server) { s.MaxHeaderBytes = 100_000 }).dial()

@@ -8,11 +8,13 @@ import (
 	"time"
 )
 
-// A stdin is what has come of a request's body before its application reads it. It is guarded by the connection's mutex.
+// A stdin is what has come of a request's body before its application reads it. It is guarded by
+// the connection's mutex.
 //
-// FastCGI has no way to stop one of several requests. So that a body that nobody reads stalls nobody, it goes to a file when
-// it is larger than window. Only where a host has not been seen to send several requests at a time, and the application
-// keeps up, the host is held up, as it would be by any program that reads: a file costs many times as much.
+// FastCGI has no way to stop one of several requests. So that a body that nobody reads stalls
+// nobody, it goes to a file when it is larger than window. Only where a host has not been seen to
+// send several requests at a time, and the application keeps up, the host is held up, as it would
+// be by any program that reads: a file costs many times as much.
 type stdin struct {
 	mem   []byte // unread
 	file  *os.File
@@ -29,13 +31,16 @@ const (
 	window  = 256 << 10
 	maxHeld = 4 << 20
 
-	// patience is how long an application may take to read as much as one read of the host's bytes brings.
+	// patience is how long an application may take to read as much as one read of the host's bytes
+	// brings.
 	patience = 10 * time.Millisecond
 
-	// keepsUp is how much an application that was too slow must have read since, to count as one that keeps up.
+	// keepsUp is how much an application that was too slow must have read since, to count as one
+	// that keeps up.
 	keepsUp = 64 << 10
 
-	// stall is how long an application may read nothing while the host is held up by a file that is full.
+	// stall is how long an application may read nothing while the host is held up by a file that is
+	// full.
 	stall = 10 * time.Second
 )
 
@@ -105,8 +110,9 @@ func (s *stdin) add(c *conn, r *call, piece []byte) {
 		}
 	}
 	for !closed() && s.w > maxFile {
-		// The host must wait. It may have more to say than this body: another request, that this one is to be aborted, that it
-		// has left. An application that does not read must not keep that from being seen.
+		// The host must wait. It may have more to say than this body: another request, that this
+		// one is to be aborted, that it has left. An application that does not read must not keep
+		// that from being seen.
 		got := s.got
 		if c.plural || !c.await(stall, func() bool { return closed() || s.got != got }) {
 			s.fail(errSpool)
@@ -127,7 +133,8 @@ func (s *stdin) add(c *conn, r *call, piece []byte) {
 
 var errSpool = errors.New("fcgi: body is too large to be kept until it is read")
 
-// spill appends a piece to the file. A disk that is full is the problem of the application, not of the connection.
+// spill appends a piece to the file. A disk that is full is the problem of the application, not of
+// the connection.
 func (s *stdin) spill(piece []byte) {
 	if s.file == nil {
 		file, err := os.CreateTemp("", "gateway-stdin-*")

@@ -5,17 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"syscall"
 	"time"
 
-	"example.com/gateway"
+	"example.com/gateway/request"
 )
 
 // errWait says that a read took too long for somebody, and that reading goes on for the others.
 var errWait = errors.New("fcgi: waiting goes on")
 
-// What a host must not send. The connection ends: where the next record begins is not known any more, or not to be trusted.
+// What a host must not send. The connection ends: where the next record begins is not known any
+// more, or not to be trusted.
 var (
 	errBegin    = errors.New("fcgi: malformed BEGIN_REQUEST")
 	errNullID   = errors.New("fcgi: request with the id 0")
@@ -24,8 +23,8 @@ var (
 	errQuestion = errors.New("fcgi: GET_VALUES is too long")
 )
 
-// step reads one record, or a part of one. If dst is not nil, body bytes for it go to p, and n says how many. ready is a request
-// whose parameters are all there. With either there is no error.
+// step reads one record, or a part of one. If dst is not nil, body bytes for it go to p, and n says
+// how many. ready is a request whose parameters are all there. With either there is no error.
 func (c *conn) step(dst *call, p []byte) (n int, ready *call, err error) {
 	if c.inRecord && c.acted {
 		if err := c.skip(); err != nil {
@@ -59,7 +58,8 @@ func (c *conn) step(dst *call, p []byte) (n int, ready *call, err error) {
 	case kind == typeGetValues && c.cur.id == 0:
 		err = c.getValues()
 	case c.cur.id == 0:
-		// Section 4.2: "an application should respond with UNKNOWN_TYPE" to a management record it does not know.
+		// Section 4.2: "an application should respond with UNKNOWN_TYPE" to a management record it
+		// does not know.
 		err = c.write(append(appendHeader(nil, typeUnknownType, 0, 8), kind, 0, 0, 0, 0, 0, 0, 0))
 	}
 	if err != nil {
@@ -156,7 +156,8 @@ func (c *conn) begin(body []byte) error {
 	refusal := -1
 	switch {
 	case c.last || c.doomed:
-		// The connection ends with the requests that are going on; the host is not to wait for that with this one.
+		// The connection ends with the requests that are going on; the host is not to wait for that
+		// with this one.
 		refusal = overloaded
 	case role != roleResponder:
 		refusal = unknownRole
@@ -181,7 +182,8 @@ func (c *conn) begin(body []byte) error {
 	return nil
 }
 
-// abort is ABORT_REQUEST (5.4). The request ends with its application, which is told; one that has none ends here.
+// abort is ABORT_REQUEST (5.4). The request ends with its application, which is told; one that has
+// none ends here.
 func (c *conn) abort() {
 	c.mu.Lock()
 	r := c.requests.get(c.cur.id)
@@ -191,7 +193,7 @@ func (c *conn) abort() {
 	}
 	r.aborted.Store(true)
 	r.in.fail(cutShort)
-	r.ctx.Cancel(&disconnected{errAborted})
+	r.ctx.Cancel(request.Disconnected(errAborted))
 	c.changed.Broadcast()
 	unborn := r.state == receiving
 	c.mu.Unlock()
@@ -256,7 +258,8 @@ func (c *conn) params() (ready *call, err error) {
 	return nil, nil
 }
 
-// stdin passes on a part of a request's body (5.3): to p if it is for dst and nothing is before it, or else to its buffer.
+// stdin passes on a part of a request's body (5.3): to p if it is for dst and nothing is before it,
+// or else to its buffer.
 func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 	c.mu.Lock()
 	r := c.requests.get(c.cur.id)
@@ -265,9 +268,9 @@ func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 		c.changed.Broadcast()
 	}
 	direct := r != nil && r == dst && r.in.empty()
-	if dst == nil && r != nil && c.left > 0 && c.handBack(r) {
+	if dst == nil && r != nil && c.left > 0 && c.handOver(r) {
 		c.mu.Unlock()
-		return 0, errReturned
+		return 0, errHandedOver
 	}
 	c.mu.Unlock()
 	switch {
@@ -331,10 +334,4 @@ func (c *conn) getValues() error {
 		}
 	}
 	return c.write(append(appendHeader(nil, typeGetValuesResult, 0, len(answer)), answer...))
-}
-
-// isHangUp reports that err is how connections end.
-func isHangUp(err error) bool {
-	return err == io.EOF || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		isTimeout(err) || errors.Is(err, gateway.ErrDisconnected)
 }

@@ -47,7 +47,8 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-// A bubble is a server in a synctest bubble. The bubble ends only when all its goroutines have: that is the check for leaks.
+// A bubble is a server in a synctest bubble. The bubble ends only when all its goroutines have:
+// that is the check for leaks.
 type bubble struct {
 	t      *testing.T
 	l      *pipeListener
@@ -81,8 +82,8 @@ func (b *bubble) dial() *client {
 	return newClient(b.t, ours)
 }
 
-// endsAfter checks that the server ends the connection after that time, counted from now, and not before: what the cache of
-// deadlines saves may make it a sixteenth less.
+// endsAfter checks that the server ends the connection after that time, counted from now, and not
+// before: what the cache of deadlines saves may make it a sixteenth less.
 func (b *bubble) endsAfter(what string, c *client, want time.Duration) {
 	b.t.Helper()
 	begun := time.Now()
@@ -117,7 +118,8 @@ func TestIdleTimeout(t *testing.T) {
 			}
 		})
 	}
-	// Also after a request that took so long that the next one was waited for meanwhile, by a read without a deadline.
+	// Also after a request that took so long that the next one was waited for meanwhile, by a read
+	// without a deadline.
 	for _, took := range []time.Duration{time.Millisecond, time.Second, time.Hour} {
 		slow := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			time.Sleep(took)
@@ -239,8 +241,8 @@ func TestReadHeaderTimeoutOfOneOfSeveral(t *testing.T) {
 	})
 }
 
-// A body ends with an error when nothing of it comes for a while, and the application can say so; while something comes, it may
-// take for ever.
+// A body ends with an error when nothing of it comes for a while, and the application can say so;
+// while something comes, it may take for ever.
 func TestReadTimeout(t *testing.T) {
 	for _, test := range []struct{ set, want time.Duration }{{0, time.Minute}, {7 * time.Second, 7 * time.Second}} {
 		for _, delay := range []time.Duration{0, time.Second} { // on the goroutine that serves, or beside it
@@ -328,7 +330,8 @@ func TestReadTimeoutBesideATrickle(t *testing.T) {
 	})
 }
 
-// An application that is only slow meets no timeout, whatever timeouts were set on its connection before.
+// An application that is only slow meets no timeout, whatever timeouts were set on its connection
+// before.
 func TestSlowApplicationHasNoTimeout(t *testing.T) {
 	s := newScript(t)
 	inBubble(t, s.call, nil, func(b *bubble) {
@@ -367,7 +370,8 @@ func TestSlowApplicationHasNoTimeout(t *testing.T) {
 	})
 }
 
-// A host that does not read: the write fails after the timeout, and the application hears of it (net/http/fcgi blocks for ever).
+// A host that does not read: the write fails after the timeout, and the application hears of it
+// (net/http/fcgi blocks for ever).
 func TestWriteTimeout(t *testing.T) {
 	for _, test := range []struct{ set, want time.Duration }{{0, time.Minute}, {7 * time.Second, 7 * time.Second}} {
 		result := make(chan error, 1)

@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
+	"example.com/gateway/internal/socket"
+	"example.com/gateway/request"
 )
 
 // A writer is the sending half of a connection.
@@ -17,7 +18,7 @@ type writer struct {
 	mu       sync.Mutex // held to write
 	deadline time.Time
 	err      error // sticky
-	backend.Writer
+	socket.Writer
 }
 
 func (w *writer) init(conn net.Conn, timeout time.Duration) {
@@ -51,7 +52,7 @@ func (w *writer) setDeadline() {
 // fail makes the error of a write, if it is one, the last.
 func (w *writer) fail(err error) error {
 	if err != nil {
-		w.err = &disconnected{err}
+		w.err = request.Disconnected(err)
 		w.conn.Close() // what is left of the record would be read as the next one's header
 	}
 	return w.err
@@ -64,7 +65,8 @@ func (c *conn) write(records []byte) error {
 	return c.failed(c.out.write(records, nil))
 }
 
-// writeFor is write for a request that must not have ended: its id may be another's by then. If ends is true it ends it.
+// writeFor is write for a request that must not have ended: its id may be another's by then. If
+// ends is true it ends it.
 func (c *conn) writeFor(r *call, records []byte, more *net.Buffers, ends bool) error {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()

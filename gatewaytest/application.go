@@ -11,54 +11,72 @@ import (
 	"example.com/gateway"
 )
 
-// TestApplication runs an application through the failures that a server can have, at every step, and checks that it takes each
-// as it should. Middleware is for [TestMiddleware]: its outside does not show whether it closes the inner body (R21) and passes its
-// blocks on (R94-R97), and only validate.Middleware sees both sides. The requests, usually from [NewEnviron], are such as the
-// application can answer; without any it is GET / and HEAD /. Their bodies are read once, at the start.
+// TestApplication runs an application through the failures that a server can have, at every step,
+// and checks that the application takes each of them as it should. For middleware use
+// [TestMiddleware], which looks at both of its sides.
 //
-// For each request the application is run, through gateway.Respond,
+// The requests, usually from [NewEnviron], must be requests that can be repeated. TestApplication
+// reads their bodies once, at the start, and sends each request many times. Without requests it
+// sends GET / and HEAD /.
+//
+// TestApplication runs each request through gateway.Respond,
 //
 //   - twice with nothing failing, and once more at the end;
-//   - with the k-th WriteHead or Write failing, for every k: with an error, with one that wraps gateway.ErrDisconnected, and short;
-//   - with the k-th Read of Input failing, for every k: with an error, and with io.ErrUnexpectedEOF;
-//   - with the request's body cut after every byte; delivered byte by byte; and with io.EOF beside its last bytes;
-//   - with the Context cancelled before Call, and at every call of start, Read, WriteHead and Write;
-//   - with every Read, WriteHead and Write taking its time.
+//   - with the k-th WriteHead, Write, Flush or End failing, for every k: with an error, with an
+//     error that wraps gateway.ErrDisconnected, and, for Write, with half of the block;
+//   - with the k-th Read of Input failing, for every k: with an error, and with
+//     io.ErrUnexpectedEOF;
+//   - with the request's body cut after every byte, delivered byte by byte, and with io.EOF beside
+//     its last bytes;
+//   - with the Context cancelled before Call, and at every call of start, Read, WriteHead and
+//     Write;
+//   - with every Read, WriteHead and Write taking a while.
 //
-// Of a long body or response, "every" is the powers of two and the last.
+// Of more than 256 steps TestApplication tries only the 1st, 2nd, 4th, 8th and so on, and the last.
 //
-// In each run the application must come back: ten seconds without a read, a call of start or something sent is a hang, which ends
-// the test. It must not panic, nor break a rule that Respond enforces, such as a second start without a cause. When its response
-// is over it must use start, the writer and Input no more, and must leave no goroutine: one that ends within seconds is waited
-// for, and those of a pool, which do not become more when the run is repeated, are the application's own. It must not take half a
-// request for a whole one: if Input fails before the end of the body, an answer below 400 that is the same as for a
-// complete body of so many bytes is a failure; so an application that reads nothing, or answers with an error, passes. Nor may it
-// swallow an error of the writer: one that writes on after it has to return an error, from Call or first of all from its body. To
-// stop is enough, as it is for a body whose yield returned false.
+// In each run the application must come back. An application hangs if, for ten seconds, it neither
+// reads, nor calls start, nor sends anything. A hang ends the test. The application must not panic,
+// nor break a rule that Respond enforces, such as a second start without a cause. When the response
+// is over it must not use start, the writer or Input any more, and must not leave a goroutine
+// behind. TestApplication waits some seconds for goroutines to end. The goroutines of a pool may
+// stay: they do not become more when the run is repeated.
 //
-// Where nothing fails, it must give the same answer each time: the status, the names of the headers, and the body. A request must
-// therefore be one that can be repeated. Values of headers are free (Date), and so is what differs by itself: before a difference is
-// held against the application, the request is repeated a few times, with the failure and without. A body that is another one
-// then, that has its bytes in another order, as goroutines make them, or that has other numbers, as a clock does, is not compared
-// any more; nor are names that come and go. That is logged. An answer below 400 to a slow client must be the same, too. A response
-// without an end is cut, as by a client that leaves, after a thousand blocks or ten seconds.
+// The application must not take half a request for a whole one. If Input fails before the end of
+// the body, an answer with a status below 400 must differ from the answer to a complete body of
+// just the bytes that were read. An application that does not read the body, or that answers with
+// an error, passes.
 //
-// Called in a bubble of testing/synctest, all of this happens in virtual time, and the delays are of a second each: the way
-// for an application that waits, but not for one that uses the network. Otherwise they are of a millisecond.
+// The application must not swallow an error of the writer. If it goes on writing after such an
+// error, it must return an error from Call, or the first thing that its body yields must be an
+// error. It may also just stop, as a body does when yield returns false.
+//
+// Where nothing fails, and where everything just takes a while, the application must give the same
+// answer each time: the status, the names of the headers, and the body. The values of headers, such
+// as Date, are free. Before TestApplication takes a difference for a failure, it repeats the
+// request a few times with the failure and without. It stops comparing bodies that differ without
+// any failure, that have the same bytes in another order, as racing goroutines make them, or that
+// have other numbers, as a clock does. It stops comparing the names of headers that come and go.
+// It logs what it does not compare. After a thousand blocks or ten seconds it ends a response as a
+// client does that leaves, and compares the beginnings.
+//
+// In a bubble of testing/synctest all of this happens in virtual time, and "a while" is a second
+// rather than a millisecond. That is the way to test an application that waits, but not for one
+// that uses the network:
 //
 //	synctest.Test(t, func(t *testing.T) { gatewaytest.TestApplication(t, newTicker()) })
 //
-// There the end of the test panics over goroutines that are left, as synctest does, once TestApplication has said whose they are.
+// If the application leaves goroutines behind, synctest panics at the end of the bubble, after
+// TestApplication has said where the goroutines come from.
 //
-// A failure names the request, the step and the rule; the application is to blame. TestApplication may be called from parallel
-// tests.
+// A failure names the request, the step and the rule; the application is to blame. TestApplication
+// may be called from parallel tests.
 func TestApplication(t *testing.T, app gateway.Application, requests ...*gateway.Environ) {
 	t.Helper()
 	testApplication(t, app, applicationPatience, requests)
 }
 
-// applicationPatience is how long an application may do nothing. It is long, since a wrong verdict on a busy machine is worse
-// than a slow one on an application that hangs.
+// applicationPatience is how long an application may do nothing. It is long, since a wrong verdict
+// on a busy machine is worse than a slow verdict on an application that hangs.
 const applicationPatience = 10 * time.Second
 
 // A reporter is the part of a testing.TB that a trial needs.
@@ -77,7 +95,7 @@ func testApplication(t reporter, app gateway.Application, patience time.Duration
 	newTrial(app, patience).tryAll(t, newTestRequests(t, patience, environs), "")
 }
 
-// newTestRequests reads the requests, and returns those that can be sent.
+// newTestRequests reads the bodies of the requests, and returns the requests that can be sent.
 func newTestRequests(t reporter, patience time.Duration, environs []*gateway.Environ) (list []*testRequest) {
 	t.Helper()
 	if len(environs) == 0 {
@@ -94,7 +112,8 @@ func newTestRequests(t reporter, patience time.Duration, environs []*gateway.Env
 	return list
 }
 
-// tryAll tries all requests, whose names end in what the application is, and reports whether it came back from each.
+// tryAll runs the application with all requests, and reports whether it has come back from each.
+// what is added to the name of a request.
 func (a *trial) tryAll(t reporter, list []*testRequest, what string) bool {
 	t.Helper()
 	for _, q := range list {
@@ -113,19 +132,20 @@ func (a *trial) tryAll(t reporter, list []*testRequest, what string) bool {
 type testRequest struct {
 	env  *gateway.Environ
 	body []byte
-	name string // "POST /upload"
+	name string // such as "POST /upload"
 
 	first     *run      // the first run, in which nothing failed
-	began     time.Time // when that was
-	failed    bool      // something may have failed since
-	freeBody  bool      // the body is seen to differ where nothing fails
-	freeNames bool      // so are the names of the headers
+	began     time.Time // when the first run began
+	failed    bool      // later runs may have had failures
+	freeBody  bool      // the body differs where nothing fails, and is not compared
+	freeNames bool      // the names of the headers differ where nothing fails, and are not compared
 
 	findings []*finding
 	notes    []string
 }
 
-// maxRequestBody is a bound for what is held in memory, and for how long "every power of two" may take.
+// maxRequestBody is how much of a request's body is kept in memory. It also bounds the number of
+// steps.
 const maxRequestBody = 64 << 20
 
 // newTestRequest reads the body of env.
@@ -154,7 +174,7 @@ func newTestRequest(env *gateway.Environ, patience time.Duration) (*testRequest,
 	return q, nil
 }
 
-// readBody reads a request's body, and gives up if that takes too long.
+// readBody reads the body of a request, and gives up after some time.
 func readBody(in io.Reader, patience time.Duration) ([]byte, error) {
 	type result struct {
 		body []byte

@@ -12,16 +12,16 @@ import (
 	"example.com/gateway/internal/rules"
 )
 
-// A finding is a way in which the application failed, with the first step at which it did.
+// A finding is a failure of the application, at one step or at several.
 type finding struct {
 	rule, kind string
-	step, what string
+	step, what string // of the first
 	blame      string
-	more       int // other steps
-	last       string
+	more       int    // how many there are beside the first
+	last       string // the step of the last
 }
 
-// find adds a finding. The same kind of failure at a hundred steps is one.
+// find adds a finding, or counts it if there is one of the same kind.
 func (r *run) find(rule, kind, format string, args ...any) {
 	for _, f := range r.q.findings {
 		if f.rule == rule && f.kind == kind {
@@ -34,7 +34,7 @@ func (r *run) find(rule, kind, format string, args ...any) {
 		what: fmt.Sprintf(format, args...), blame: "The application is to blame."})
 }
 
-// report tells the test.
+// report tells the test what was found.
 func (q *testRequest) report(t reporter) {
 	t.Helper()
 	for _, f := range q.findings {
@@ -52,22 +52,25 @@ func (q *testRequest) report(t reporter) {
 	}
 }
 
-// judge looks at what a run came to, and reports whether something was found.
+// judge adds the findings of a run, and reports whether there are any.
 func (r *run) judge(a *trial) bool {
 	before := r.q.found()
 	if r.hung {
 		rule := "C40"
-		if r.fault.send > 0 {
+		if r.fault.call > 0 {
 			rule = "R22"
 		}
-		r.find(rule, "hang", "the application hangs: nothing has happened for %v. Its goroutines:\n%s", a.patience, r.goroutine)
+		r.find(rule, "hang", "the application hangs: nothing has happened for %v. Its goroutines:\n%s",
+			a.patience, r.goroutine)
 		return true
 	}
-	// First, since a goroutine that is left may use things late.
+	// This comes first: a goroutine that is left behind may use something of the response after its
+	// end.
 	if n, stacks := a.left(r); n > 0 {
-		r.find("R2", "goroutines", "the application leaves goroutines behind, %s for each request:\n%s", strconv.Itoa(n), stacks)
+		r.find("R2", "goroutines", "the application leaves goroutines behind, %s for each request:\n%s",
+			strconv.Itoa(n), stacks)
 	}
-	if a.hangs { // when it was run again
+	if a.hangs { // in a run that was repeated to look for goroutines
 		r.find("C40", "hang", "the application hangs when this is repeated: nothing has happened for %v", a.patience)
 		return true
 	}
@@ -89,8 +92,8 @@ func (r *run) judge(a *trial) bool {
 		return true
 	}
 	if r.mute {
-		r.find("R113", "writer", "the application swallows an error of the writer: Write returned %q, and it wrote %d times more and returned "+
-			"no error", r.refused, r.wroteOn)
+		r.find("R113", "writer", "the application swallows an error of the writer: "+
+			"Write returned %q, and it wrote %d times more and returned no error", r.refused, r.wroteOn)
 	}
 	r.judgeLint(a)
 	r.judgeError()
@@ -99,7 +102,7 @@ func (r *run) judge(a *trial) bool {
 	return r.q.found() > before
 }
 
-// found counts the findings, repeated ones too.
+// found counts the findings, and each step of a finding.
 func (q *testRequest) found() (n int) {
 	for _, f := range q.findings {
 		n += 1 + f.more
@@ -111,9 +114,9 @@ func (r *run) blameServer() {
 	r.q.findings[len(r.q.findings)-1].blame = "gateway.Respond is to blame."
 }
 
-// failing reports whether something fails. When nothing does, the application has no excuse.
+// failing reports whether the fault is a failure, which excuses an error of the application.
 func (f fault) failing() bool {
-	return f.send > 0 || f.read > 0 || f.cut || f.cancel != none || f.inner != 0
+	return f.call > 0 || f.read > 0 || f.cut || f.cancel != none || f.inner != 0
 }
 
 // judgeError looks at what Respond returned.
@@ -123,7 +126,7 @@ func (r *run) judgeError() {
 	}
 	rule, misused := misuse(r.err)
 	if !misused && (r.fault.failing() || r.fault.slow || r.endless) {
-		return // it failed because something failed, or was too slow
+		return // the application failed because something else failed, or was too slow
 	}
 	text := strings.ReplaceAll(r.err.Error(), "\n", "; ")
 	if rule == "R109" && misused {
@@ -133,46 +136,54 @@ func (r *run) judgeError() {
 	r.find(rule, "error", "Respond returned %q", text)
 }
 
-// misuse returns the rule that an error of Respond speaks of, and whether it is one that no failure of a server excuses.
+// misuse returns the rule that an error of Respond stands for, and whether the application has
+// broken the rule for no failure of the server. Of the errors that Respond has joined, one that
+// nothing excuses counts first.
 func misuse(err error) (rule string, misused bool) {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "the body went on after yield returned false"):
-		return "R22", true
-	case strings.Contains(text, "gateway: panic: "):
-		return "R109", true
-	case strings.Contains(text, "the writer was used after Call returned"):
-		return "R102", true
-	case strings.Contains(text, "while another such call was going on"):
-		return "R102", true
-	case strings.Contains(text, "Call returned neither a Body nor an error"):
-		return "R15", true
-	case errors.Is(err, gateway.ErrStarted):
-		return "R82", true
-	case errors.Is(err, gateway.ErrNotStarted):
-		return "R23", true
-	case errors.Is(err, gateway.ErrStatus):
-		return "R65", true
-	case errors.Is(err, gateway.ErrHeader):
-		switch {
-		case strings.Contains(text, "hop-by-hop"):
-			return "R72", true
-		case strings.Contains(text, "control character"):
-			return "R69", true
-		case strings.Contains(text, "token"):
-			return "R68", true
+	rule = "R109"
+	for _, part := range parts(err) {
+		var fault ruled
+		if !errors.As(part, &fault) || !isRule(fault.Rule()) {
+			continue // an error of the application's own
 		}
-		return "C46", true
-	case errors.Is(err, gateway.ErrContentLength):
-		// A body that breaks off when its source does is short, and the client can tell.
-		return "D3", false
-	case errors.Is(err, gateway.ErrEnded): // a Body that served an earlier request
-		return "R2", true
+		isPanic := fault.Rule() == "R109"
+		// A body that breaks off when its source does is too short, and the client can tell. An
+		// error page that comes too late has a cause, and the cause is what counts.
+		excused := errors.Is(part, gateway.ErrContentLength) || errors.Is(part, gateway.ErrHeadersSent)
+		if isPanic || !excused {
+			return fault.Rule(), true
+		}
+		rule = fault.Rule()
 	}
-	return "R109", false
+	return rule, false
 }
 
-// stackOf returns where a panic came from, by the log.
+// A ruled is an error of package gateway that stands for a rule.
+type ruled interface {
+	error
+	Rule() string
+}
+
+// parts returns the errors that Respond has joined.
+func parts(err error) (list []error) {
+	_, isFault := err.(ruled)
+	joined, isJoined := err.(interface{ Unwrap() []error })
+	if isFault || !isJoined {
+		return []error{err}
+	}
+	for _, part := range joined.Unwrap() {
+		list = append(list, parts(part)...)
+	}
+	return list
+}
+
+// isRule reports whether there is such a rule. An error of the application's own may have a method
+// Rule that means something else.
+func isRule(id string) bool {
+	return slices.ContainsFunc(rules.All, func(r rules.Rule) bool { return r.ID == id })
+}
+
+// stackOf returns where a panic came from, as the log of Respond has it.
 func stackOf(log string) string {
 	_, stack, found := strings.Cut(log, "\npanic(")
 	if !found {
@@ -182,20 +193,23 @@ func stackOf(log string) string {
 	return "\n\t\t" + strings.Join(lines[min(2, len(lines)):min(8, len(lines))], "\n\t\t")
 }
 
-// judgeInput checks that half a request was not taken for a whole one. The proof is a run with a request that is complete and
-// has the bytes that the application got: when the answers are equal, the failure was not noticed, or not minded.
+// judgeInput checks that half a request was not taken for a whole one. The proof is a run with a
+// complete request of just the bytes that the application has read. If the two answers are equal,
+// the application did not notice the failure, or did not care.
 func (r *run) judgeInput(a *trial) {
 	if r.failed == nil || r.pos == len(r.q.body) || r.err != nil || !r.succeeded() || r.q.freeBody {
 		return
 	}
-	short := a.run(r.q, fault{step: fmt.Sprintf("when the request's body has %d bytes", r.pos), whole: true, length: r.pos})
+	step := fmt.Sprintf("when the request's body has %d bytes", r.pos)
+	short := a.run(r.q, fault{step: step, whole: true, length: r.pos})
 	if short.hung {
 		short.judge(a)
 		return
 	}
 	if short.err == nil && short.status == r.status && short.body.String() == r.body.String() {
-		r.find("D5", "input", "the application takes half a request for a whole one: Input failed after %d of %d bytes (%v), and "+
-			"it answers %q, as it does to a request of %d bytes", r.pos, len(r.q.body), r.failed, r.status, r.pos)
+		r.find("D5", "input", "the application takes half a request for a whole one: "+
+			"Input failed after %d of %d bytes (%v), and it answers %q, as it does to a request of %d bytes",
+			r.pos, len(r.q.body), r.failed, r.status, r.pos)
 	}
 }
 
@@ -215,14 +229,16 @@ func (r *run) judgeAnswer(a *trial) {
 		return
 	}
 	if rule := a.compare(r, theNames); rule != "" {
-		r.find(rule, string(theNames), "the headers are %s, and were %s at first", strings.Join(sorted(r.names), ", "), strings.Join(sorted(first.names), ", "))
+		r.find(rule, string(theNames), "the headers are %s, and were %s at first",
+			strings.Join(sorted(r.names), ", "), strings.Join(sorted(first.names), ", "))
 	}
 	if rule := a.compare(r, theBody); rule != "" {
-		r.find(rule, string(theBody), "the body is %s, and was %s at first", abridged(r.body.Bytes()), abridged(first.body.Bytes()))
+		r.find(rule, string(theBody), "the body is %s, and was %s at first",
+			abridged(r.body.Bytes()), abridged(first.body.Bytes()))
 	}
 }
 
-// rule is what an answer breaks that is another one.
+// rule is the rule that is broken if an answer differs from the first.
 func (r *run) rule() string {
 	if r.fault.drip || r.fault.eofWith {
 		return "R54"
@@ -230,7 +246,7 @@ func (r *run) rule() string {
 	return "R2"
 }
 
-// bodyDiffers compares two bodies, of which one may have been cut.
+// bodyDiffers compares two bodies. If one has no end, their beginnings are compared.
 func (r *run) bodyDiffers(first *run) bool {
 	got, want := r.body.Bytes(), first.body.Bytes()
 	if r.endless || first.endless {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A part is what of an answer is compared.
+// A part is a part of an answer that is compared.
 type part string
 
 const (
@@ -15,11 +15,11 @@ const (
 	theNames part = "names"
 )
 
-// repeats is how often the request is repeated before a difference is held against the application. tick is longer than what
-// most clocks show.
+// repeats is how often the request is repeated before a difference counts as a failure. Clocks that
+// show seconds differ after a tick.
 const repeats, tick = 4, 1100 * time.Millisecond
 
-// free has a part not compared any more.
+// free says that a part is not compared any more.
 func (q *testRequest) free(p part) {
 	if is := map[part]*bool{theBody: &q.freeBody, theNames: &q.freeNames}[p]; !*is {
 		*is = true
@@ -28,8 +28,9 @@ func (q *testRequest) free(p part) {
 	}
 }
 
-// compare compares a part of an answer with that of the first, and returns the rule that is broken if it differs, and if that is
-// certain. Who looks only at a run or two takes a clock, a race of correct goroutines or a cache for a fault.
+// compare compares a part of an answer with that of the first. It returns the rule that is broken,
+// or "" if the two are equal or the difference may be innocent: a clock, a race of correct
+// goroutines and a cache make two runs differ.
 func (a *trial) compare(r *run, p part) (rule string) {
 	q := r.q
 	differs := (*run).bodyDiffers
@@ -53,7 +54,7 @@ func (a *trial) compare(r *run, p part) (rule string) {
 	return rule
 }
 
-// certain repeats the request, and reports whether the difference is the application's fault.
+// certain repeats the request, and reports whether the difference is a fault of the application.
 func (a *trial) certain(r *run, p part, differs func(r, other *run) bool) (rule string, sure bool) {
 	q := r.q
 	if p == theBody && r.reordered(q.first) {
@@ -76,7 +77,7 @@ func (a *trial) certain(r *run, p part, differs func(r, other *run) bool) (rule 
 		runs = append(runs, plain)
 	}
 	switch changed {
-	case 0: // it is this fault, or chance
+	case 0: // this fault makes the difference, or chance does
 		if r.fault.plain() || r.fault.slow && p == theBody && r.renumbered(q.first) {
 			return "", false
 		}
@@ -91,22 +92,24 @@ func (a *trial) certain(r *run, p part, differs func(r, other *run) bool) (rule 
 			}
 		}
 		return r.rule(), true
-	case repeats: // it is another one for good, or each time
+	case repeats: // the answer has changed for good, or changes each time
 		if p == theNames && distinct(runs, differs) {
-			return "R2", true // no answer that a correct application has is never the same
+			return "R2", true // a correct application repeats its headers at some time
 		}
 		settled := !slices.ContainsFunc(runs[2:], func(other *run) bool { return differs(other, runs[2]) })
-		// With no failure in between, it is a cache that was empty.
-		return "R2", settled && q.failed && !(p == theBody && runs[2].renumbered(q.first)) && q.began.YearDay() == time.Now().YearDay()
+		// Without a failure before, the first run has filled a cache.
+		isClock := p == theBody && runs[2].renumbered(q.first) || q.began.YearDay() != time.Now().YearDay()
+		return "R2", settled && q.failed && !isClock
 	}
 	return "", false
 }
 
-// plain reports that nothing is special.
+// plain reports that there is no fault.
 func (f fault) plain() bool {
 	return !f.failing() && !f.slow && !f.drip && !f.eofWith && !f.whole
 }
 
+// distinct reports that no two runs are equal.
 func distinct(runs []*run, differs func(r, other *run) bool) bool {
 	for i, r := range runs {
 		if slices.ContainsFunc(runs[:i], func(other *run) bool { return !differs(r, other) }) {
@@ -123,7 +126,7 @@ func (r *run) namesDiffer(first *run) bool {
 // reordered reports that the body has the same bytes in another order.
 func (r *run) reordered(first *run) bool {
 	if r.endless || first.endless {
-		return r.fault.slow // where it was cut, depends
+		return r.fault.slow // the place where the response was ended depends on the time
 	}
 	var counts [256]int
 	for _, b := range r.body.Bytes() {
@@ -135,7 +138,7 @@ func (r *run) reordered(first *run) bool {
 	return counts == [256]int{}
 }
 
-// number is one with its unit, or with what makes a date or a time of it: 3.5ms, 08:15.
+// number is a number with its unit, or a date or a time: 3.5ms, 08:15.
 var number = regexp.MustCompile(`[0-9][0-9A-Za-zµ.,:+-]*`)
 
 // renumbered reports that the body has the same text with other numbers.

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// labelKey is the label of the goroutines of an application under test. A goroutine has the labels of the one that started it,
-// so they tell what belongs to whom, whatever else the process does at the time.
+// labelKey is the label of the goroutines of an application under test. A goroutine inherits the
+// labels of the goroutine that started it. So the label tells which goroutines are the
+// application's, whatever else the process does.
 const labelKey = "gatewaytest"
 
-// left returns how many goroutines the application leaves behind in a run like r, and where they are. A pool is none of them: it
-// has as many, when all is repeated, as before.
+// left returns how many goroutines the application leaves behind in a run like r, and where they
+// are. The goroutines of a pool do not count: they do not become more when the run is repeated.
 func (a *trial) left(r *run) (n int, stacks string) {
 	if a.leaks {
 		return 0, ""
@@ -41,7 +42,7 @@ func (a *trial) left(r *run) (n int, stacks string) {
 	return each, stacks
 }
 
-// settle waits until the application has no more than max goroutines, but not for ever.
+// settle waits until the application has no more than max goroutines, or the time is over.
 func (a *trial) settle(max int, grace time.Duration) (n int, stacks string) {
 	end := time.Now().Add(grace)
 	for pause := 10 * time.Microsecond; ; pause = min(2*pause, grace/20) {
@@ -57,7 +58,8 @@ func (a *trial) settle(max int, grace time.Duration) (n int, stacks string) {
 func (a *trial) goroutines() (n int, stacks string) {
 	var profile bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a Buffer does not fail
-	// A record is "2 @ 0x... 0x...", a line with the labels, and "#\t0x...\tfunction+0x12\t\tfile:line" for each frame.
+	// A record is "2 @ 0x... 0x...", a line with the labels, and
+	// "#\t0x...\tfunction+0x12\t\tfile:line" for each frame.
 	label := fmt.Sprintf("%q:%q", labelKey, a.label)
 	_, records, _ := strings.Cut(profile.String(), "\n")
 	var b strings.Builder

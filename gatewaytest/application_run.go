@@ -15,8 +15,8 @@ import (
 	"example.com/gateway"
 )
 
-// A run is one request with one fault: the server that the application meets, and what it saw. The server's part is called by the
-// application's goroutines, and read when they have hung, too: mu guards it.
+// A run is one request with one fault. It is the server that the application meets, and keeps what
+// that server sees.
 type run struct {
 	a     *trial
 	q     *testRequest
@@ -25,39 +25,45 @@ type run struct {
 	cancel context.CancelCauseFunc
 	moves  atomic.Int64 // grows while something happens
 
+	// mu guards what follows: goroutines of the application change it, also when the run was given
+	// up.
 	mu      sync.Mutex
 	log     log
-	sends   int       // calls of WriteHead and Write
-	began   time.Time // the first of them
+	calls   []string  // the methods of the transport that were called, in order
+	writes  int       // calls of Write
+	began   time.Time // the first call of the transport
 	heads   int
 	reads   int // of Input
 	starts  int
 	status  string
 	names   []string // of the headers
 	body    bytes.Buffer
-	pos     int   // in the request's body
-	failed  error // what Input failed with, as the application has seen it; not io.EOF
-	endless bool  // the response was cut, since it did not end
-	late    []late
-	refused error // the first error that the application got from the writer
-	wroteOn int   // how often it wrote after that
-	mute    bool  // and then returned no error
-	bodies  int   // that Call returned
+	pos     int    // how far the request's body was read
+	failed  error  // the error that Input gave the application, but for io.EOF
+	endless bool   // the server has ended the response, which did not end by itself
+	late    []late // uses after the end of the response
+	refused error  // the first error that the application got from the writer
+	wroteOn int    // how often the application wrote after that
+	mute    bool   // the application wrote on, and returned no error
+	bodies  int    // how many bodies Call returned
 	closes  int
+	hung    bool // the run was given up, and whatever the application still calls fails
 
-	err       error // of Respond
-	hung      bool
-	vanished  bool // the application ended its goroutine
-	goroutine string
+	// What became of the run, for the time after it.
+	err       error  // of Respond
+	vanished  bool   // the application has ended its goroutine
+	goroutine string // where the application hangs
 }
 
-// A late is a use of something after the end of the response.
+// A late is a use of a part of the response after its end.
 type late struct{ rule, what string }
 
-// A response without an end is cut after maxSends. The others bound what counts as something happening.
-const maxSends, maxStarts, maxReads = 1000, 1000, 1000
+// maxWrites is how many blocks of a response are taken before the server ends it. Calls of start
+// beyond maxStarts, and Reads at the end of Input beyond maxReads, do not count as something that
+// happens: an application may hang in a loop.
+const maxWrites, maxStarts, maxReads = 1000, 1000, 1000
 
-// run sends the request to the application, and comes back even if the application does not.
+// run sends the request to the application. It returns also if the application hangs.
 func (a *trial) run(q *testRequest, f fault) *run {
 	r := &run{a: a, q: q, fault: f}
 	a.now.Store(&f)
@@ -65,7 +71,7 @@ func (a *trial) run(q *testRequest, f fault) *run {
 	if f.whole {
 		env.Vars["CONTENT_LENGTH"] = fmt.Sprint(f.length)
 	}
-	// The labels are in the Context as well, for an application that sets labels of its own.
+	// The Context has the label too, for an application that sets labels of its own.
 	ctx, cancel := context.WithCancelCause(pprof.WithLabels(env.Context(), pprof.Labels(labelKey, a.label)))
 	r.cancel = cancel
 	defer cancel(gateway.ErrEnded)
@@ -95,7 +101,7 @@ func (a *trial) run(q *testRequest, f fault) *run {
 	return r
 }
 
-// wait reports whether the run has ended, and gives up when nothing has happened for a while.
+// wait waits for the end of the run, and returns false when nothing has happened for some time.
 func (r *run) wait(done <-chan struct{}) bool {
 	timer := time.NewTimer(r.a.patience)
 	defer timer.Stop()
@@ -115,15 +121,15 @@ func (r *run) wait(done <-chan struct{}) bool {
 	}
 }
 
-// event cancels the Context if this is where it is to be.
+// event cancels the Context if the fault says so.
 func (r *run) event(e event, n int) {
 	if r.fault.cancel == e && r.fault.at == n {
 		r.cancel(gateway.ErrDisconnected)
 	}
 }
 
-// watched is the application as the run watches it. It changes nothing that the application could see, and OnClose lets the
-// engine see as much of the body as it would without.
+// watched is the application with a look at what it does. The application cannot tell. Nor can
+// Respond, which looks through OnClose at the body.
 func (r *run) watched() gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		env.Input = &lateReader{r, env.Input}
@@ -140,7 +146,7 @@ func (r *run) watched() gateway.Application {
 			r.noteLate(err, "R23", "it calls start")
 			if err == nil {
 				r.mu.Lock()
-				r.refused, r.wroteOn = nil, 0 // it went with the response that this one replaces
+				r.refused, r.wroteOn = nil, 0 // the error went with the response that this one replaces
 				r.mu.Unlock()
 			}
 			return &lateWriter{r, w}, err
@@ -168,7 +174,7 @@ func (r *run) watched() gateway.Application {
 	})
 }
 
-// noteLate notes a use of something of the response after its end.
+// noteLate notes a use of a part of the response after its end, which the error tells.
 func (r *run) noteLate(err error, rule, what string) {
 	if err == nil || !errors.Is(err, gateway.ErrEnded) {
 		return
@@ -180,6 +186,7 @@ func (r *run) noteLate(err error, rule, what string) {
 	}
 }
 
+// A lateReader is Input, and notes a Read after the end of the response.
 type lateReader struct {
 	r  *run
 	in io.Reader
@@ -191,6 +198,8 @@ func (l *lateReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// A lateWriter is the writer of start. It notes a Write after the end of the response, or after an
+// error.
 type lateWriter struct {
 	r *run
 	w io.Writer
@@ -210,7 +219,7 @@ func (l *lateWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// yieldsError reports that a body begins with an error.
+// yieldsError reports whether the body begins with an error.
 func yieldsError(body gateway.Body) (found bool) {
 	if body == nil {
 		return false
@@ -223,12 +232,12 @@ func yieldsError(body gateway.Body) (found bool) {
 	seq(func(block []byte, err error) bool {
 		found = found || err != nil
 		steps++
-		return err == nil && len(block) == 0 && steps < maxSends
+		return err == nil && len(block) == 0 && steps < maxWrites
 	})
 	return found
 }
 
-// runInput is the server's Input.
+// A runInput is the Input of a run.
 type runInput run
 
 func (in *runInput) Read(p []byte) (int, error) {
@@ -259,7 +268,7 @@ func (in *runInput) Read(p []byte) (int, error) {
 	case r.pos == end && r.fault.cut:
 		r.failed = io.ErrUnexpectedEOF
 	}
-	if k <= maxReads || r.pos < end && len(p) > 0 { // who reads on after the end gets nowhere
+	if k <= maxReads || r.pos < end && len(p) > 0 {
 		r.moves.Add(1)
 	}
 	if r.failed != nil {
@@ -279,13 +288,13 @@ func (in *runInput) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// runTransport is the server's transport.
+// A runTransport is the transport of a run.
 type runTransport run
 
 // WriteHead implements gateway.Transport.
 func (t *runTransport) WriteHead(status string, headers gateway.Headers) error {
 	r := (*run)(t)
-	if _, err := r.send(nil); err != nil {
+	if _, err := r.call(writeHead, 0); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -301,38 +310,62 @@ func (t *runTransport) WriteHead(status string, headers gateway.Headers) error {
 // Write implements gateway.Transport.
 func (t *runTransport) Write(block []byte) (int, error) {
 	r := (*run)(t)
-	n, err := r.send(block)
+	n, err := r.call(write, len(block))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.body.Write(block[:n])
 	return n, err
 }
 
-// send is a call of the transport.
-func (r *run) send(block []byte) (int, error) {
+// Flush implements gateway.Transport.
+func (t *runTransport) Flush() error {
+	_, err := (*run)(t).call(flush, 0)
+	return err
+}
+
+// End implements gateway.Transport.
+func (t *runTransport) End(bool) error {
+	_, err := (*run)(t).call(end, 0)
+	return err
+}
+
+// The methods of a transport, as messages have them.
+const (
+	writeHead = "WriteHead"
+	write     = "Write"
+	flush     = "Flush"
+	end       = "End"
+)
+
+// call is what all methods of the transport have in common. It returns how many of size bytes the
+// transport takes, and why not all.
+func (r *run) call(method string, size int) (int, error) {
 	r.mu.Lock()
-	r.sends++
-	k := r.sends
+	r.calls = append(r.calls, method)
+	k := len(r.calls)
 	if k == 1 {
 		r.began = time.Now()
 	}
-	if k >= maxSends || time.Since(r.began) > r.a.patience && !r.a.virtual && !r.fault.slow {
+	if method == write {
+		r.writes++
+	}
+	if r.writes >= maxWrites || time.Since(r.began) > r.a.patience && !r.a.virtual && !r.fault.slow {
 		r.endless = true
 	}
 	gone := r.endless || r.hung
 	r.mu.Unlock()
 	r.moves.Add(1)
-	r.event(onSend, k)
-	if r.fault.slow {
+	r.event(onCallOfTransport, k)
+	if r.fault.slow && (method == writeHead || method == write) {
 		time.Sleep(r.a.delay)
 	}
 	switch {
 	case gone:
 		return 0, gateway.ErrDisconnected
-	case r.fault.send == k && r.fault.sendErr == nil:
-		return len(block) / 2, nil
-	case r.fault.send == k:
-		return 0, fmt.Errorf("transport call %d: %w", k, r.fault.sendErr)
+	case r.fault.call == k && r.fault.callErr == nil:
+		return size / 2, nil
+	case r.fault.call == k:
+		return 0, fmt.Errorf("transport call %d: %w", k, r.fault.callErr)
 	}
-	return len(block), nil
+	return size, nil
 }

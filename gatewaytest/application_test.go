@@ -124,7 +124,7 @@ var correct = []struct {
 	{"middleware around a stream", func() gateway.Application { return upper(appFunc(produced)) }, nil},
 	{"goroutines of a pool", func() gateway.Application { return new(pool) }, nil},
 	{"another date each time", same(func(env *environ, start start) (body, error) {
-		_, err := start("200 OK", plain.Add("Date", rand.Text()), nil)
+		_, err := start("200 OK", plain.Append("Date", rand.Text()), nil)
 		return gateway.Text("x"), err
 	}), nil},
 	{"another body each time", same(func(env *environ, start start) (body, error) {
@@ -147,7 +147,7 @@ var correct = []struct {
 		return appFunc(func(env *environ, start start) (body, error) {
 			headers := plain
 			if full.Swap(true) {
-				headers = headers.Add("Age", "0")
+				headers = headers.Append("Age", "0")
 			}
 			return answering("200 OK", headers, "x")(env, start)
 		})
@@ -157,7 +157,7 @@ var correct = []struct {
 		return appFunc(func(env *environ, start start) (body, error) {
 			headers := plain
 			if n.Add(1)%3 == 0 {
-				headers = headers.Add("Set-Cookie", "a=b")
+				headers = headers.Append("Set-Cookie", "a=b")
 			}
 			return answering("200 OK", headers, "x")(env, start)
 		})
@@ -221,7 +221,7 @@ func gets(target string) func() *environ { return func() *environ { return get(t
 
 func posts(body string) func() *environ { return func() *environ { return post(body) } }
 
-// made makes requests, whose bodies are there once.
+// made makes the requests. A request's body can be read once.
 func made(list []func() *environ) (environs []*environ) {
 	for _, f := range list {
 		environs = append(environs, f())
@@ -238,7 +238,7 @@ func TestCorrectApplicationsPass(t *testing.T) {
 	}
 }
 
-// An application sees each of the failures, and at the place that the failure's name says.
+// An application meets each of the failures, at the place that the failure's name says.
 func TestAnApplicationMeetsEveryFault(t *testing.T) {
 	t.Parallel()
 	met := make(map[string]bool)
@@ -264,6 +264,8 @@ func TestAnApplicationMeetsEveryFault(t *testing.T) {
 			met["a short Write"] = true
 		case errors.Is(err, gateway.ErrDisconnected):
 			met["a client that left"] = true
+		case n == 4 && err != nil:
+			met["a Flush that fails"] = true
 		case err != nil:
 			met["a Write that fails"] = true
 		case !before:
@@ -296,7 +298,12 @@ func TestAnApplicationMeetsEveryFault(t *testing.T) {
 				met["a Read that takes a while"] = true
 			}
 			if err == io.EOF {
-				return gateway.Bytes(), nil
+				return gateway.OnClose(gateway.Bytes(), func() error {
+					if cause := context.Cause(env.Context()); cause != nil && cause != gateway.ErrDisconnected {
+						met["an End that fails"] = true
+					}
+					return nil
+				}), nil
 			}
 			if err != nil {
 				return nil, err
@@ -305,8 +312,10 @@ func TestAnApplicationMeetsEveryFault(t *testing.T) {
 	})
 	env := post("0123")
 	gatewaytest.TestApplication(t, app, env)
-	for _, what := range []string{"the Context ends before Call", "the Context ends at start", "the Context ends at Write", "the Context ends at Read",
-		"a short Write", "a client that left", "a Write that fails", "a byte at a time", "io.EOF beside the last bytes", "a body that is cut",
+	for _, what := range []string{"the Context ends before Call", "the Context ends at start",
+		"the Context ends at Write", "the Context ends at Read",
+		"a short Write", "a client that left", "a Write that fails", "a Flush that fails", "an End that fails",
+		"a byte at a time", "io.EOF beside the last bytes", "a body that is cut",
 		"a Read with io.ErrUnexpectedEOF", "a Read that fails", "a Read that takes a while"} {
 		if !met[what] {
 			t.Errorf("it never met %s", what)
@@ -314,7 +323,7 @@ func TestAnApplicationMeetsEveryFault(t *testing.T) {
 	}
 }
 
-// The test's environ is not what the application gets, and can do with what it likes (R11).
+// The application may change its environ (R11), and the environ of the test stays as it is.
 func TestARequestIsNotChanged(t *testing.T) {
 	t.Parallel()
 	env := get("/a/b")

@@ -13,20 +13,20 @@ import (
 	"example.com/gateway"
 )
 
-// A trial is one call of TestApplication.
+// A trial is one application under test.
 type trial struct {
 	app      gateway.Application
 	patience time.Duration
-	virtual  bool            // it runs in a bubble of testing/synctest
-	delay    time.Duration   // of a slow run
-	ctx      context.Context // with the label of the application's goroutines
+	virtual  bool            // the trial runs in a bubble of testing/synctest
+	delay    time.Duration   // how long each step of a slow run takes
+	ctx      context.Context // has the label of the application's goroutines
 	label    string
 	idle     int  // how many goroutines the application keeps between requests
-	leaks    bool // it was caught leaving goroutines: there is no point in looking again
-	hangs    bool // it was caught hanging
+	leaks    bool // the application was seen to leave goroutines, and no run looks for them again
+	hangs    bool // the application was seen to hang, and nothing more is run
 
-	lint *findings             // of middleware under test, or nil
-	now  atomic.Pointer[fault] // of the run that goes on
+	lint *findings             // what the lint has found of a middleware under test; nil for an application
+	now  atomic.Pointer[fault] // the fault of the run that goes on
 }
 
 var trials atomic.Int64
@@ -41,42 +41,43 @@ func newTrial(app gateway.Application, patience time.Duration) *trial {
 	return a
 }
 
-// A fault is what goes wrong in a run, and when. The zero value is nothing.
+// A fault is what goes wrong in a run, and when. With the zero value nothing does.
 type fault struct {
-	step string // how a message says it: "when the 2nd Write fails with ..."
+	step string // the fault in words, such as "when the 2nd Write fails with an error"
 
-	send    int   // the call of WriteHead or Write that fails, from 1 on
-	sendErr error // with this, or nil for a short write
+	call    int   // which call of the transport fails, from 1 on
+	callErr error // why it fails; nil is a short Write
 
-	read    int   // the Read of Input that fails, from 1 on
-	readErr error // with this
+	read    int   // which Read of Input fails, from 1 on
+	readErr error // why it fails
 
-	cut     bool // the request's body ends, with io.ErrUnexpectedEOF,
-	length  int  // after so many bytes
-	whole   bool // and that is all of it, as CONTENT_LENGTH says
-	drip    bool // one byte a Read
+	cut     bool // the request's body ends after length bytes, with io.ErrUnexpectedEOF
+	whole   bool // the request has a body of length bytes, and no more
+	length  int
+	drip    bool // each Read returns one byte
 	eofWith bool // io.EOF comes beside the last bytes
 	slow    bool // each Read, WriteHead and Write takes a while
 
-	cancel event // the Context ends here,
-	at     int   // at this call, from 1 on
+	cancel event // what cancels the Context
+	at     int   // which of these events does, from 1 on
 
-	inner inner // how the application inside middleware fails,
-	block int   // at this block, from 1 on
+	inner inner // how the application inside of middleware fails
+	block int   // at which block it does, from 1 on
 }
 
-// An event is where a Context is cancelled.
+// An event is one that cancels the Context.
 type event string
 
 const (
-	none    event = ""
-	onCall  event = "Call"
-	onStart event = "call of start"
-	onRead  event = "Read of Input"
-	onSend  event = "transport call"
+	none              event = ""
+	onCall            event = "Call"
+	onStart           event = "call of start"
+	onRead            event = "Read of Input"
+	onCallOfTransport event = "call of the transport"
 )
 
-// maxEvery is how many steps are all tried; of more, the powers of two.
+// maxEvery is how many steps are all tried. Of more steps, the powers of two and the last are
+// tried.
 const maxEvery = 256
 
 var errFault = errors.New("an error made by gatewaytest")
@@ -113,7 +114,8 @@ func (a *trial) try(q *testRequest) {
 	a.run(q, fault{step: "when nothing fails any more"}).judge(a)
 }
 
-// faults walks all faults of a request, made to measure of its first run.
+// faults walks all faults of a request. How many there are depends on what happened in the first
+// run.
 func (a *trial) faults(q *testRequest) func(yield func(fault) bool) {
 	first := q.first
 	return func(yield func(fault) bool) {
@@ -125,28 +127,23 @@ func (a *trial) faults(q *testRequest) func(yield func(fault) bool) {
 		if !yield(fault{step: fmt.Sprintf("when everything takes a while (%v)", a.delay), slow: true}) {
 			return
 		}
-		for _, k := range steps(first.sends) {
-			name := "the " + ordinal(k-1) + " Write"
-			if k == 1 {
-				name = "WriteHead"
-			}
-			if !yield(fault{step: "when " + name + " fails with an error", send: k, sendErr: errFault}) ||
-				!yield(fault{step: "when " + name + " fails with client disconnected", send: k, sendErr: gateway.ErrDisconnected}) ||
-				k > 1 && !yield(fault{step: "when " + name + " is short", send: k}) ||
-				!yield(fault{step: "when the Context is cancelled at " + name, cancel: onSend, at: k}) {
+		for _, method := range []string{writeHead, write, flush, end} {
+			if !a.transportFaults(first, method, yield) {
 				return
 			}
 		}
 		for _, k := range steps(first.reads) {
 			name := "the " + ordinal(k) + " Read of Input"
-			if !yield(fault{step: "when " + name + " fails with an error", read: k, readErr: errFault}) ||
-				!yield(fault{step: "when " + name + " fails with unexpected EOF", read: k, readErr: io.ErrUnexpectedEOF}) ||
+			fails := "when " + name + " fails with "
+			if !yield(fault{step: fails + "an error", read: k, readErr: errFault}) ||
+				!yield(fault{step: fails + "unexpected EOF", read: k, readErr: io.ErrUnexpectedEOF}) ||
 				!yield(fault{step: "when the Context is cancelled at " + name, cancel: onRead, at: k}) {
 				return
 			}
 		}
 		for _, k := range steps(first.starts) {
-			if !yield(fault{step: "when the Context is cancelled at the " + ordinal(k) + " call of start", cancel: onStart, at: k}) {
+			step := "when the Context is cancelled at the " + ordinal(k) + " call of start"
+			if !yield(fault{step: step, cancel: onStart, at: k}) {
 				return
 			}
 		}
@@ -164,11 +161,41 @@ func (a *trial) faults(q *testRequest) func(yield func(fault) bool) {
 	}
 }
 
+// transportFaults walks the faults of one method of the transport, and reports whether yield took
+// all of them.
+func (a *trial) transportFaults(first *run, method string, yield func(fault) bool) bool {
+	var calls []int // of the method, by their numbers among all calls
+	for i, called := range first.calls {
+		if called == method {
+			calls = append(calls, i+1)
+		}
+	}
+	for _, n := range steps(len(calls)) {
+		k, name := calls[n-1], method
+		if method == write || method == flush {
+			name = "the " + ordinal(n) + " " + method
+		}
+		fails := "when " + name + " fails with "
+		if !yield(fault{step: fails + "an error", call: k, callErr: errFault}) ||
+			!yield(fault{step: fails + "client disconnected", call: k, callErr: gateway.ErrDisconnected}) ||
+			method == write && !yield(fault{step: "when " + name + " is short", call: k}) {
+			return false
+		}
+		if method == writeHead || method == write {
+			if !yield(fault{step: "when the Context is cancelled at " + name, cancel: onCallOfTransport, at: k}) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// cutAfter is a request's body that is cut after n bytes.
 func cutAfter(n int) fault {
 	return fault{step: fmt.Sprintf("when the request's body is cut after byte %d", n), cut: true, length: n}
 }
 
-// steps returns 1 to n, or for a long way the powers of two and n.
+// steps returns 1 to n, or, if n is large, the powers of two and n.
 func steps(n int) (list []int) {
 	for k := 1; k <= n; {
 		list = append(list, k)

@@ -1,12 +1,3 @@
-// Package gatewaytest is for tests of what stands on either side of the contract, as net/http/httptest is for net/http
-// and testing/slogtest for log/slog:
-//
-//   - an application's own tests build a request with [NewEnviron] and look at the response that [Record] returns;
-//   - [TestApplication] runs an application through every failure that a server can have, at every step, and [TestMiddleware]
-//     middleware, with a look at both of its sides;
-//   - [TestServer] proves that a server keeps the rules, over a real connection.
-//
-// A failure quotes the rule that was broken, by number and in words, and says which side broke it.
 package gatewaytest
 
 import (
@@ -18,20 +9,25 @@ import (
 	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/header"
 )
 
-// NewEnviron returns a complete, valid request, as a server would hand it to an application, for use in tests. It is
-// wsgiref's setup_testing_defaults, with nothing left to fill in.
+// NewEnviron returns a complete and valid request, as a server hands it to an application. It is
+// for tests, like the function setup_testing_defaults of Python's wsgiref.
 //
-// target is what stands in the request line: a path with an optional query ("/a%20b?q=1"), an absolute URL, which sets
-// HTTP_HOST, SERVER_NAME, SERVER_PORT and the scheme, or "*". For "https" HTTPS is on. SCRIPT_NAME is empty: the application is
-// mounted at the root. A body that is a *bytes.Buffer, *bytes.Reader or *strings.Reader sets CONTENT_LENGTH; another one is
-// of unknown length, as if the client had sent it in chunks; nil is no body. Errors discards.
+// target is the target of the request line: a path with an optional query ("/a%20b?q=1"), an
+// absolute URL, or "*". An absolute URL sets HTTP_HOST, SERVER_NAME, SERVER_PORT and the scheme,
+// and also HTTPS if the scheme is https. SCRIPT_NAME is empty, since the application is mounted at
+// the root.
 //
-// The test owns the environ and may change anything: env.Vars["HTTP_COOKIE"] = "a=1". It panics on a method that is no token and
-// on a target that no server would pass on.
+// body is the body of the request; nil is no body. A *bytes.Buffer, *bytes.Reader or
+// *strings.Reader sets CONTENT_LENGTH. The body of any other type has no declared length, as if the
+// client had sent it in chunks. Environ.Errors discards what is written.
+//
+// The environ is the caller's, who may change all of it: env.Vars["HTTP_COOKIE"] = "a=1".
+// NewEnviron panics if method is not a token, or if target is one that no server passes on.
 func NewEnviron(method, target string, body io.Reader) *gateway.Environ {
-	if !isToken(method) {
+	if !header.IsToken(method) {
 		panic("gatewaytest: invalid method " + strconv.Quote(method))
 	}
 	u, err := parseTarget(target)
@@ -65,7 +61,7 @@ func NewEnviron(method, target string, body io.Reader) *gateway.Environ {
 	}
 	if u.Host != "" {
 		env.Vars["HTTP_HOST"] = u.Host
-		env.Vars["REQUEST_URI"] = u.RequestURI() // what a client sends to the server itself
+		env.Vars["REQUEST_URI"] = u.RequestURI() // a client sends an absolute URL to a proxy only
 		env.Vars["SERVER_NAME"] = u.Hostname()
 		if strings.Contains(u.Hostname(), ":") {
 			env.Vars["SERVER_NAME"] = "[" + u.Hostname() + "]" // C23
@@ -80,7 +76,7 @@ func NewEnviron(method, target string, body io.Reader) *gateway.Environ {
 	if body != nil {
 		env.Input = body
 	}
-	// Other types with a Len may mean something else by it.
+	// The Len of another type may mean something else.
 	switch body := body.(type) {
 	case *bytes.Buffer:
 		env.Vars["CONTENT_LENGTH"] = strconv.Itoa(body.Len())
@@ -92,7 +88,8 @@ func NewEnviron(method, target string, body io.Reader) *gateway.Environ {
 	return env
 }
 
-// parseTarget takes the forms of a request target that can reach an application (RFC 9112, 3.2): origin, absolute, asterisk.
+// parseTarget parses a request target of a form that can reach an application (RFC 9112, 3.2):
+// origin, absolute or asterisk form.
 func parseTarget(target string) (*url.URL, error) {
 	if target == "*" {
 		return new(url.URL), nil
@@ -113,17 +110,4 @@ func parseTarget(target string) (*url.URL, error) {
 		return nil, errors.New("a NUL in the path is refused by servers")
 	}
 	return u, nil
-}
-
-// isToken is RFC 9110, 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return s != ""
 }

@@ -2,22 +2,22 @@ package gatewaytest_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/request"
 )
 
-// serveToy is a whole web server. It has a wire format and a connection's life, one request each, and no rule of the
-// specification: all those are in gateway.Respond. What it lacks for the open Internet is limits and deadlines.
+// serveToy is a whole HTTP server. It reads a request, and writes a response. The rules of the
+// contract are in gateway.Respond, and those of a safe Environ are in package request. For the open
+// Internet the server lacks limits and deadlines.
 func serveToy(l net.Listener, app gateway.Application) {
 	for {
 		conn, err := l.Accept()
@@ -28,78 +28,90 @@ func serveToy(l net.Listener, app gateway.Application) {
 	}
 }
 
+// serveConn serves one request and closes the connection.
 func serveConn(conn *net.TCPConn, app gateway.Application) {
-	whole := false
-	defer func() {
-		if !whole { // the client must be able to tell: it gets a reset, and no end
-			_ = conn.SetLinger(0)
-		}
-		_ = conn.Close()
-	}()
+	defer conn.Close()
 	req, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
-		_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-		whole = true
+		io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 		return
 	}
 	if req.Header.Get("Expect") == "100-continue" && req.ProtoAtLeast(1, 1) {
-		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 	}
-	err = gateway.Respond(app, toyEnviron(conn, req), &toyTransport{conn: conn})
-	whole = !errors.Is(err, gateway.ErrBroken)
-	_, _ = io.Copy(io.Discard, io.LimitReader(req.Body, 64<<20)) // or the client gets a reset while it is still sending
+	env := &gateway.Environ{Errors: io.Discard, Multithread: true}
+	length, err := variables(req, conn).Finish(env)
+	if err != nil {
+		app = request.Refuse(err)
+	}
+	body := request.NewBody(req.Body, length, request.NoLimit)
+	env.Input = body
+	gateway.Respond(app, env, &toyTransport{bufio.NewWriter(client{conn}), conn})
+	// A client that is still sending would get a reset, and no response.
+	body.Drain(request.DrainBytes, request.DrainTime)
 }
 
-func toyEnviron(conn net.Conn, req *http.Request) *gateway.Environ {
+// variables returns what the server and the client say of the request.
+func variables(req *http.Request, conn net.Conn) *request.Builder {
 	host, port, _ := net.SplitHostPort(conn.LocalAddr().String())
-	client, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-	vars := map[string]string{
-		"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "toy/1", "SERVER_PROTOCOL": req.Proto,
-		"SERVER_NAME": host, "SERVER_PORT": port, "REMOTE_ADDR": client, "HTTP_HOST": req.Host,
-		"REQUEST_METHOD": req.Method, "REQUEST_URI": req.RequestURI, "PATH_INFO": req.URL.Path, "QUERY_STRING": req.URL.RawQuery,
-		"CONTENT_TYPE": req.Header.Get("Content-Type"), "CONTENT_LENGTH": req.Header.Get("Content-Length"),
+	peer, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+	b := new(request.Builder)
+	for name, value := range map[string]string{
+		"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "toy/1", "SERVER_NAME": host, "SERVER_PORT": port,
+		"SERVER_PROTOCOL": req.Proto, "REMOTE_ADDR": peer, "REQUEST_METHOD": req.Method, "REQUEST_URI": req.RequestURI,
+		"PATH_INFO": req.URL.Path, "QUERY_STRING": req.URL.RawQuery, "HTTP_HOST": req.Host,
+	} {
+		b.Add(name, value) // Finish returns the error, if there is one
 	}
 	for name, values := range req.Header {
-		switch {
-		case name == "Proxy", name == "Content-Type", name == "Content-Length", strings.ContainsAny(name, "_ "):
-		case name == "Cookie":
-			vars["HTTP_COOKIE"] = strings.Join(values, "; ")
-		default:
-			vars["HTTP_"+strings.ReplaceAll(strings.ToUpper(name), "-", "_")] = strings.Join(values, ", ")
+		for _, value := range values {
+			b.AddHeader(name, value)
 		}
 	}
-	return &gateway.Environ{Vars: vars, URLScheme: "http", Input: req.Body, Errors: io.Discard, Multithread: true}
+	return b
 }
 
-// A toyTransport holds the head back until the first block, so that both leave in one packet.
+// A toyTransport is a bufio.Writer with the two methods of a Transport that a bufio.Writer lacks.
 type toyTransport struct {
-	conn net.Conn
-	head []byte
+	*bufio.Writer
+	conn *net.TCPConn
 }
 
 func (t *toyTransport) WriteHead(status string, headers gateway.Headers) error {
-	t.head = fmt.Appendf(nil, "HTTP/1.1 %s\r\nConnection: close\r\n", status)
+	fmt.Fprintf(t, "HTTP/1.1 %s\r\nConnection: close\r\n", status)
 	for name, value := range headers.All() {
-		t.head = fmt.Appendf(t.head, "%s: %s\r\n", name, value)
+		fmt.Fprintf(t, "%s: %s\r\n", name, value)
 	}
 	if headers.Get("Date") == "" {
-		t.head = fmt.Appendf(t.head, "Date: %s\r\n", time.Now().UTC().Format(http.TimeFormat))
+		fmt.Fprintf(t, "Date: %s\r\n", time.Now().UTC().Format(http.TimeFormat))
 	}
-	t.head = append(t.head, "\r\n"...)
-	return nil
+	_, err := t.WriteString("\r\n") // a bufio.Writer keeps its first error
+	return err
 }
 
-func (t *toyTransport) Write(block []byte) (int, error) {
-	n, err := t.conn.Write(append(t.head, block...))
-	n, t.head = max(0, n-len(t.head)), nil
-	if err != nil {
-		err = fmt.Errorf("%w: %w", gateway.ErrDisconnected, err)
+// End ends the response with the connection: cleanly, or with a reset, which tells the client that
+// the response is cut off.
+func (t *toyTransport) End(whole bool) error {
+	if !whole {
+		t.conn.SetLinger(0)
+		return t.conn.Close()
 	}
-	return n, err
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return t.conn.CloseWrite()
 }
 
-// testToyServer is TestToyServer(t), which must not have its full name in the file of an example: there go doc would show no
-// more than the example itself.
+// A client is a connection. If its Write fails, the client has left.
+type client struct{ net.Conn }
+
+func (c client) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, request.Disconnected(err)
+}
+
+// testToyServer is the body of TestToyServer. The test itself is in another file: go doc shows the
+// whole file of an example only if no test is in the file.
 func testToyServer(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -112,7 +124,8 @@ func testToyServer(t *testing.T) {
 	})
 }
 
-// A server is a Transport, an Environ and a call of gateway.Respond. That this one keeps the rules, testToyServer proves.
+// This is a whole server: an Environ, a Transport and a call of gateway.Respond. testToyServer
+// proves that the server keeps the rules.
 func ExampleTestServer() {
 	hello := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)

@@ -15,7 +15,7 @@ import (
 func greet(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	headers := gateway.Headers{{"Content-Type", "text/plain"}}
 	if env.Vars["REQUEST_METHOD"] != "POST" {
-		_, err := start(gateway.Status(405), headers.Add("Allow", "POST"), nil)
+		_, err := start(gateway.Status(405), headers.Append("Allow", "POST"), nil)
 		return gateway.Text("Send your name.\n"), err
 	}
 	form, err := io.ReadAll(io.LimitReader(env.Input, 1<<16))
@@ -81,7 +81,8 @@ func ExampleRecord_failure() {
 // An absolute URL makes a request to that host.
 func ExampleNewEnviron() {
 	env := gatewaytest.NewEnviron("GET", "https://[2001:db8::1]:8443/caf%C3%A9?q=1", nil)
-	for _, name := range []string{"HTTPS", "HTTP_HOST", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "SERVER_NAME", "SERVER_PORT"} {
+	for _, name := range []string{"HTTPS", "HTTP_HOST", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "SERVER_NAME",
+		"SERVER_PORT"} {
 		fmt.Println(name, env.Vars[name])
 	}
 	fmt.Println(env.URL())
@@ -96,7 +97,8 @@ func ExampleNewEnviron() {
 	// https://[2001:db8::1]:8443/caf%C3%A9?q=1
 }
 
-// One line proves that the application takes every failure of a server as it should. This is the body of a test:
+// One line proves that the application takes every failure of a server as it should. This is the
+// body of a test:
 //
 //	func TestGreetSurvives(t *testing.T) { ... }
 func ExampleTestApplication() {

@@ -5,35 +5,38 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"example.com/gateway"
 )
 
-// A Response is what an application answered, as [Record] saw it arrive at a server.
+// A Response is the response of an application, as [Record] saw it arrive at a server.
 type Response struct {
-	Status  string          // as given to start, "200 OK"; "" if nothing was sent
-	Headers gateway.Headers // as sent: with the Content-Length that the server side has added
+	Status  string          // such as "200 OK"; "" if nothing was sent
+	Headers gateway.Headers // as they were sent, with the Content-Length that Respond has added
 
-	Written []byte   // what went through the writer that start returned
-	Blocks  [][]byte // the blocks that the body yielded, as they were sent; empty ones send nothing and are not seen
-	Closes  int      // how often the Body was closed: once, or 0 if Call returned none
+	Written []byte   // the bytes that were sent by the writer of start
+	Blocks  [][]byte // the blocks of the body that were sent; an empty block is never sent
+	Closes  int      // how often the Body was closed: once, or 0 if Call returned no Body
 
-	Errors string // what was written to Environ.Errors, by the application and about it
-	Err    error  // what Respond returned: nil, or all that went wrong; it wraps gateway.ErrBroken if the response is not whole
+	Errors string // what the application and Respond have written to Environ.Errors
+	Err    error  // the error of gateway.Respond: nil, or all that went wrong
+	Whole  bool   // whether the response came to its end; otherwise a client can tell that it is cut off
 }
 
-// Record sends one request to the application and returns its response. It runs the application through gateway.Respond, so
-// that a test sees what a client would: the error page of an application that failed, no body for HEAD. env is usually from
-// [NewEnviron]; its Errors still gets what Response.Errors has. A body without an end is recorded until env's Context ends.
+// Record sends one request to the application, through gateway.Respond, and returns the response.
+// So a test sees what a client sees: the error page of an application that failed, and no body in
+// the response to HEAD. env is usually from [NewEnviron]. What is written to Response.Errors is
+// written to env.Errors too. Record returns the error of a nil app or a nil env in Response.Err.
 //
-// The application gets a clone, so that env can be recorded again. But a request has one body: env.Input is read, and a second
-// Record finds it empty. If app or env is nil, Err says so.
+// The application gets a clone of env, so that env can be recorded again. But env.Input can be read
+// once: in a second Record it is empty.
 //
-// Record calls the application on its own goroutine, where t.FailNow works, and waits as long as that takes: env's Context sets no
-// deadline, for an application would see it. One that hangs is stopped by -timeout of go test, whose stacks say where; in a
-// bubble of testing/synctest at once. [TestApplication] makes a failure of it.
+// Record runs the application on the goroutine of its caller, where t.FailNow works. It returns
+// when the response is over. A body without an end is over when the Context of env ends. Record
+// sets no deadline, since the application would see it: the flag -timeout of go test stops an
+// application that hangs, and so does testing/synctest. [TestApplication] reports a hang as a
+// failure.
 func Record(app gateway.Application, env *gateway.Environ) *Response {
 	if env == nil {
 		return &Response{Err: errors.New("gatewaytest: nil environ")}
@@ -55,7 +58,7 @@ func Record(app gateway.Application, env *gateway.Environ) *Response {
 	return &r.resp
 }
 
-// Code returns the number of the status, or 0 if there is none.
+// Code returns the code of the status, such as 200, or 0 if there is none.
 func (r *Response) Code() int {
 	if len(r.Status) < 3 {
 		return 0
@@ -76,11 +79,11 @@ func (r *Response) Body() string {
 type recorder struct {
 	resp    Response
 	log     log
-	yielded atomic.Bool // Call has returned; a goroutine that the application left behind may be in Write
+	yielded atomic.Bool // Call has returned, and the body yields; atomic for a goroutine that still uses the writer
 }
 
-// watch notes when Call has returned, which is when write() ends and the blocks begin, and counts Close. It changes
-// nothing else: OnClose lets the server side see as much of the body as it would without.
+// watch returns app, and notes when Call has returned and how often the body is closed. Respond
+// looks through OnClose at the body, so that the response is the same.
 func (r *recorder) watch(app gateway.Application) gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		defer r.yielded.Store(true)
@@ -107,30 +110,19 @@ func (r *recorder) WriteHead(status string, headers gateway.Headers) error {
 
 // Write implements gateway.Transport.
 func (r *recorder) Write(block []byte) (int, error) {
-	switch {
-	case len(block) == 0:
-	case r.yielded.Load():
-		r.resp.Blocks = append(r.resp.Blocks, bytes.Clone(block)) // the block is the body's again when this returns
-	default:
+	if r.yielded.Load() {
+		r.resp.Blocks = append(r.resp.Blocks, bytes.Clone(block)) // after Flush the body may change the block
+	} else {
 		r.resp.Written = append(r.resp.Written, block...)
 	}
 	return len(block), nil
 }
 
-// A log is an Environ.Errors that applications may write to from several goroutines.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+// Flush implements gateway.Transport.
+func (r *recorder) Flush() error { return nil }
 
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+// End implements gateway.Transport.
+func (r *recorder) End(whole bool) error {
+	r.resp.Whole = whole
+	return nil
 }

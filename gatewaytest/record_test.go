@@ -29,7 +29,7 @@ func TestRecordKeepsAllOfAResponse(t *testing.T) {
 		block := []byte("one ")
 		return gateway.Stream(func(yield func([]byte, error) bool) {
 			_ = yield(block, nil) && yield(nil, nil)
-			copy(block, "two ") // its own again (D8)
+			copy(block, "two ") // the block is the body's again
 			yield(block, nil)
 		}), nil
 	}), env)
@@ -48,15 +48,15 @@ func TestRecordKeepsAllOfAResponse(t *testing.T) {
 	if r.Body() != "written one two " || string(r.Written) != "written " {
 		t.Errorf("Body %q, Written %q", r.Body(), r.Written)
 	}
-	if r.Closes != 1 || r.Err != nil {
-		t.Errorf("Closes %d, Err %v", r.Closes, r.Err)
+	if r.Closes != 1 || r.Err != nil || !r.Whole {
+		t.Errorf("Closes %d, Err %v, Whole %v", r.Closes, r.Err, r.Whole)
 	}
 	if r.Errors != "a note\n" || deployer.String() != r.Errors {
 		t.Errorf("Errors %q, and the environ's own got %q", r.Errors, &deployer)
 	}
 }
 
-// What the test sees is what a client would.
+// A test sees what a client sees.
 func TestRecordIsWhatAClientGets(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -75,11 +75,14 @@ func TestRecordIsWhatAClientGets(t *testing.T) {
 		{"body beside an error", func(env *environ, start start) (body, error) { return gateway.Text("x"), errBoom },
 			"GET", "500 Internal Server Error|26|500 Internal Server Error\n|1", errBoom, "gateway: GET /: boom\n"},
 		{"panic", func(env *environ, start start) (body, error) { panic(errBoom) },
-			"GET", "500 Internal Server Error|26|500 Internal Server Error\n|0", errBoom, "gateway: GET /: panic: boom\n"},
+			"GET", "500 Internal Server Error|26|500 Internal Server Error\n|0", errBoom,
+			"gateway: GET /: panic: boom\n"},
 		{"late error", func(env *environ, start start) (body, error) {
 			_, err := start("200 OK", plain, nil)
-			return gateway.Stream(func(yield func([]byte, error) bool) { _ = yield([]byte("half"), nil) && yield(nil, errBoom) }), err
-		}, "GET", "200 OK||half|1", gateway.ErrBroken, "gateway: GET /: boom\n"},
+			return gateway.Stream(func(yield func([]byte, error) bool) {
+				_ = yield([]byte("half"), nil) && yield(nil, errBoom)
+			}), err
+		}, "GET", "200 OK||half|1", errBoom, "gateway: GET /: boom\n"},
 		{"no start", func(env *environ, start start) (body, error) { return gateway.Text("x"), nil },
 			"GET", "500 Internal Server Error|26|500 Internal Server Error\n|1", gateway.ErrNotStarted, "not called"},
 		{"shared body", func() appFunc {
@@ -89,14 +92,19 @@ func TestRecordIsWhatAClientGets(t *testing.T) {
 				_, err := start("200 OK", plain, nil)
 				return shared, err
 			}
-		}(), "GET", "500 Internal Server Error|26|500 Internal Server Error\n|1", gateway.ErrEnded, "used after its end"},
+		}(), "GET", "500 Internal Server Error|26|500 Internal Server Error\n|1", gateway.ErrEnded,
+			"used after its end"},
 	} {
 		r := gatewaytest.Record(c.app, gatewaytest.NewEnviron(c.method, "/", nil))
-		if got := fmt.Sprintf("%s|%s|%s|%d", r.Status, r.Headers.Get("Content-Length"), r.Body(), r.Closes); got != c.want {
+		got := fmt.Sprintf("%s|%s|%s|%d", r.Status, r.Headers.Get("Content-Length"), r.Body(), r.Closes)
+		if got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 		if !errors.Is(r.Err, c.err) {
 			t.Errorf("%s: Err is %v, want %v", c.name, r.Err, c.err)
+		}
+		if r.Whole != (c.name != "late error") {
+			t.Errorf("%s: Whole is %v", c.name, r.Whole)
 		}
 		if !strings.Contains(r.Errors, c.errors) || (r.Errors == "") != (c.errors == "") {
 			t.Errorf("%s: Errors is %q, want %q", c.name, r.Errors, c.errors)
@@ -106,7 +114,8 @@ func TestRecordIsWhatAClientGets(t *testing.T) {
 
 var errBoom = errors.New("boom")
 
-// An application may change its environ in any way (R11); the test's is not touched.
+// An application may change its environ in any way (R11), and the environ of the test stays as it
+// is.
 func TestAnEnvironCanBeRecordedAgain(t *testing.T) {
 	env := get("/a/b")
 	app := appFunc(func(env *environ, start start) (body, error) {
@@ -143,7 +152,7 @@ func TestABodyWithoutAnEndIsRecordedUntilTheContextEnds(t *testing.T) {
 			}
 		}), err
 	}), get("/").WithContext(ctx))
-	if r.Body() != "xxx" || !errors.Is(r.Err, gateway.ErrDisconnected) || !errors.Is(r.Err, gateway.ErrBroken) || r.Closes != 1 {
+	if r.Body() != "xxx" || !errors.Is(r.Err, gateway.ErrDisconnected) || r.Whole || r.Closes != 1 {
 		t.Errorf("got %q, %v, %d closes", r.Body(), r.Err, r.Closes)
 	}
 }
@@ -174,7 +183,7 @@ func TestCodeIsTheNumberOfAStatus(t *testing.T) {
 	}
 }
 
-// An empty environ, as a struct literal, is as good as any for a test that needs no variables.
+// A test that needs no variables may use an empty environ.
 func TestRecordTakesAnEmptyEnviron(t *testing.T) {
 	r := gatewaytest.Record(appFunc(func(env *environ, start start) (body, error) {
 		b, err := io.ReadAll(env.Input)

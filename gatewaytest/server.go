@@ -1,64 +1,71 @@
 package gatewaytest
 
 import (
-	"fmt"
 	"net/url"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/rules"
 )
 
-// patience is how long a step of a case may take before the server counts as hanging. It is long, since a wrong verdict on
-// a busy machine is worse than a slow one on a broken server. Only a test changes it.
+// patience is how long TestServer waits for a step of a case. It is long, since a wrong verdict on
+// a busy machine is worse than a slow verdict on a broken server. Only tests of this package change
+// it.
 var patience = 10 * time.Second
 
-// maxHangs is how many cases may hang before TestServer gives up: a server that never answers is to fail long before the
-// test binary runs out of time.
+// maxHangs is how many cases may hang before TestServer runs no more of them. A server that never
+// answers then fails long before the test binary runs out of time.
 const maxHangs = 3
 
-// An Exception is a case that a server cannot pass because of its host, as an Apache that drops the Content-Length of a
-// program. Its reason is printed with the results. An exception whose case passes all the same fails the test.
-type Exception struct {
-	Case   string // the name that TestServer prints, "R89/one-block-gets-a-length"
-	Reason string // why no server of that protocol, or behind that host, can pass it
+// A KnownFailure is a case of [TestServer] that a server cannot pass because of its protocol or its
+// host: an Apache, for example, drops the Content-Length of a CGI program. TestServer prints the
+// reason with the results. A known failure that passes fails the test, so that the list cannot
+// become stale.
+type KnownFailure struct {
+	Case   string // the name that TestServer prints, such as "R89/one-block-gets-a-length"
+	Reason string // why no server of that protocol, or behind that host, can pass the case
 }
 
-// TestServer proves that a server keeps the rules of PEP 3333 and RFC 3875 that can be seen from outside. It runs a table of
-// cases, each a subtest: an application, requests of a client over a real connection, and what both must have seen. The
-// applications misbehave in some of them, the clients in others.
+// TestServer proves that a server keeps the rules of PEP 3333 and RFC 3875 that can be seen from
+// outside. It runs a table of cases, a subtest each. A case has an application, requests that a
+// client sends over a real connection, and checks of what both have seen. Applications misbehave in
+// some of the cases, and clients in others.
 //
-// For each case TestServer calls start, which must serve app over HTTP, in this process, until the end of the test that it
-// is given (t.Cleanup), and return the URL under which app is mounted, "http://127.0.0.1:8000" or with a prefix. For a
-// gateway protocol that is the server together with a web server in front of it; that one must pass blocks on as they come,
-// and must not hide from the client that a response broke off. start may be called many times, one after the other.
+// For each case TestServer calls start, one call after the other. start must serve app over HTTP,
+// in this process, until the end of the test that start is given (t.Cleanup), and must return the
+// URL under which app is mounted: "http://127.0.0.1:8000", or a URL with a path. For a gateway
+// protocol, such as FastCGI, start runs the server together with a web server in front of it. That
+// web server must pass on blocks as they come, and must not hide from the client that a response is
+// cut off.
 //
-// A failure quotes the rule and says what was seen; the server is to blame. A case that takes longer than ten seconds for a
-// step fails as a hang, also if start does not return, or if after the case what it gave to t.Cleanup does not within thirty;
-// that is then left behind. After three hangs the rest is not run. At the end the results are logged, a line for each
-// case: go test shows them of a run that passes with -v.
-func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) (baseURL string), exceptions ...Exception) {
+// A failure quotes the rule and says what was seen. A case fails as a hang if a step takes longer
+// than ten seconds, if start does not return within ten seconds, or if the functions that start has
+// given to t.Cleanup do not return within thirty. TestServer leaves the hanging goroutine behind,
+// and runs no more cases after three hangs. At the end it logs the results, a line for each case;
+// go test prints the log of a test that passes if -v is set.
+//
+// Each known failure must name a case that exists, must give a reason, and must fail. TestServer
+// may be called from parallel tests.
+func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) (baseURL string),
+	known ...KnownFailure) {
 	t.Helper()
 	if start == nil {
 		t.Fatal("gatewaytest: TestServer needs a start func")
 	}
-	results, err := newMatrix(exceptions)
+	results, err := newResults(known)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range serverCases() {
-		results.known[c.id()] = true
+		results.cases[c.id()] = true
 		if results.hangs >= maxHangs {
 			results.skip(c)
 			continue
 		}
 		ended := runBounded(t, c.id(), func(t *testing.T) {
-			reason, excepted := results.reasons[c.id()]
-			x := newExchange(t, c, excepted)
+			reason, isKnown := results.reasons[c.id()]
+			x := newExchange(t, c, isKnown)
 			ran := false
 			defer func() { results.add(x, ran, reason) }()
 			base := x.startServer(start)
@@ -68,18 +75,20 @@ func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) 
 			x.base = base
 			ran = true
 			x.run()
-			if excepted && !x.failed() {
-				t.Errorf("gatewaytest: the exception for %s is not needed: it passes. The reason given was: %s", c.id(), reason)
+			if isKnown && !x.failed() {
+				t.Errorf("gatewaytest: %s passes, and is listed as a known failure: remove it from the list. "+
+					"The reason given was: %s", c.id(), reason)
 			}
 		})
 		if !ended {
 			results.stuck(c)
-			t.Errorf("gatewaytest: %s: what start has given to t.Cleanup did not return within %v", c.id(), cleanupPatience())
+			t.Errorf("gatewaytest: %s: the functions that start has given to t.Cleanup did not return within %v",
+				c.id(), cleanupPatience())
 		}
 	}
-	for _, e := range exceptions {
-		if !results.known[e.Case] {
-			t.Errorf("gatewaytest: there is no case %q to except", e.Case)
+	for _, k := range known {
+		if !results.cases[k.Case] {
+			t.Errorf("gatewaytest: a known failure names the case %q, and there is no such case", k.Case)
 		}
 	}
 	if results.skipped > 0 && results.ran == 0 {
@@ -91,11 +100,12 @@ func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) 
 	t.Log(results.String())
 }
 
-// cleanupPatience is how long t.Cleanup may take: longer than the grace that a server gives its requests.
+// cleanupPatience is how long t.Cleanup may take. It is longer than the grace that a server gives
+// its requests.
 func cleanupPatience() time.Duration { return 3 * patience }
 
-// runBounded is t.Run, and reports false if the subtest's Cleanup does not return. It is then left behind on its goroutine, as
-// is the server that it should have stopped: package testing has no way to end it, and lets Run be called beside it.
+// runBounded is t.Run, but returns false if the subtest's Cleanup does not return. Package testing
+// has no way to end such a subtest. It stays on its goroutine, and Run may be called beside it.
 func runBounded(t *testing.T, name string, f func(t *testing.T)) bool {
 	t.Helper()
 	over, done, returned := make(chan struct{}), make(chan struct{}), false
@@ -108,7 +118,7 @@ func runBounded(t *testing.T, name string, f func(t *testing.T)) bool {
 		returned = true
 	}()
 	select {
-	case <-done: // also if -run has left it out
+	case <-done: // also if the flag -run leaves the subtest out
 	case <-over:
 		timer := time.NewTimer(cleanupPatience())
 		defer timer.Stop()
@@ -124,8 +134,9 @@ func runBounded(t *testing.T, name string, f func(t *testing.T)) bool {
 	return true
 }
 
-// startServer calls start and does not wait for it for ever. It does so on a goroutine of its own, where start may call
-// t.Fatal too: a deferred send tells a return from an exit. It returns nil if there is no server to talk to.
+// startServer calls start, and returns nil if there is no server to talk to. start runs on a
+// goroutine of its own, since it may hang, and since it may end its goroutine by t.Fatal: the
+// deferred send tells that from a return.
 func (x *exchange) startServer(start func(*testing.T, gateway.Application) string) *url.URL {
 	x.t.Helper()
 	type result struct {
@@ -150,7 +161,7 @@ func (x *exchange) startServer(start func(*testing.T, gateway.Application) strin
 		switch {
 		case r.panicked != nil:
 			x.t.Errorf("gatewaytest: start panicked: %v", r.panicked)
-		case !r.returned: // it has called t.Fatal or t.Skip
+		case !r.returned: // start has called t.Fatal or t.Skip
 		case r.base == "":
 			x.t.Error("gatewaytest: start returned no URL")
 		default:
@@ -158,126 +169,12 @@ func (x *exchange) startServer(start func(*testing.T, gateway.Application) strin
 			if err == nil && u.Scheme == "http" && u.Port() != "" && u.RawQuery == "" && u.Fragment == "" {
 				return u
 			}
-			x.t.Errorf("gatewaytest: start returned %q, which is not like http://127.0.0.1:8000 or http://127.0.0.1:8000/prefix", r.base)
+			x.t.Errorf("gatewaytest: start returned %q, which is not like http://127.0.0.1:8000 "+
+				"or http://127.0.0.1:8000/prefix", r.base)
 		}
 	case <-timer.C:
 		x.hang()
 		x.t.Errorf("gatewaytest: start did not return within %v", patience)
 	}
 	return nil
-}
-
-// A serverCase is one row of the table.
-type serverCase struct {
-	rule string // the one that a failure quotes
-	name string // what must be, in words with dashes
-
-	// app is the application's Call, which may tell x what it saw. nil is (*exchange).look.
-	app application
-
-	// run is the client: it sends requests and checks the answers and what the application saw.
-	run func(x *exchange)
-}
-
-type application func(x *exchange, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error)
-
-func (c serverCase) id() string { return c.rule + "/" + c.name }
-
-// elementary are the cases that come first: of a server that fails them, the others tell nothing but that, and at length.
-var elementary = []string{
-	"C40/a-request-gets-an-answer",
-	"R58/a-request-without-a-body-has-an-empty-one",
-	"R55/the-body-ends-where-it-should-on-an-open-connection",
-	"C32/what-follows-the-body-is-not-of-it",
-	"R15/a-body-of-one-block-arrives",
-	"R21/close-runs-once-after-a-response",
-}
-
-// serverCases returns the whole table, the elementary ones first and the others in the order of the rules' numbers.
-func serverCases() []serverCase {
-	cases := slices.Concat(environCases, pathCases, requestHeaderCases, inputCases, startCases, headerCases, bodyCases,
-		writeCases, lengthCases, methodCases, failureCases, closeCases, isolationCases, clientCases)
-	position := make(map[string]int, len(rules.All))
-	for i, r := range rules.All {
-		position[r.ID] = len(elementary) + i
-	}
-	place := func(c serverCase) int {
-		if i := slices.Index(elementary, c.id()); i >= 0 {
-			return i
-		}
-		return position[c.rule]
-	}
-	slices.SortStableFunc(cases, func(a, b serverCase) int { return place(a) - place(b) })
-	return cases
-}
-
-// A matrix is the result of each case.
-type matrix struct {
-	reasons map[string]string // of exceptions
-	known   map[string]bool
-	rows    []string
-	ok      bool // the last row
-	passed  int
-	ran     int
-	skipped int // by start
-	hangs   int
-}
-
-func newMatrix(exceptions []Exception) (*matrix, error) {
-	m := &matrix{reasons: map[string]string{}, known: map[string]bool{}}
-	for _, e := range exceptions {
-		if e.Reason == "" {
-			return nil, fmt.Errorf("gatewaytest: the exception for %q gives no reason", e.Case)
-		}
-		m.reasons[e.Case] = e.Reason
-	}
-	return m, nil
-}
-
-func (m *matrix) add(x *exchange, ran bool, reason string) {
-	if ran || x.t.Failed() {
-		m.ran++
-	} else {
-		m.skipped++
-	}
-	m.ok = false
-	result := "ok"
-	switch {
-	case x.t.Failed():
-		result = "FAILED"
-	case !ran:
-		result = "not run: start has skipped it"
-	case reason != "":
-		result = "excepted: " + reason
-	default:
-		m.ok = true
-		m.passed++
-		if remark := x.remarks(); remark != "" {
-			result = "ok: " + remark
-		}
-	}
-	if x.hung() {
-		m.hangs++
-	}
-	m.row(x.c, result)
-}
-
-// stuck says of the case that was added last that it does not come to its end.
-func (m *matrix) stuck(c serverCase) {
-	if m.ok {
-		m.passed--
-	}
-	m.hangs++
-	m.rows = m.rows[:len(m.rows)-1]
-	m.row(c, "FAILED: the Cleanup of start hangs")
-}
-
-func (m *matrix) skip(c serverCase) { m.row(c, "not run: too many cases before it hung") }
-
-func (m *matrix) row(c serverCase, result string) {
-	m.rows = append(m.rows, fmt.Sprintf("%-72s %s", c.id(), result))
-}
-
-func (m *matrix) String() string {
-	return fmt.Sprintf("%d of %d cases passed\n%s", m.passed, len(m.rows), strings.Join(m.rows, "\n"))
 }

@@ -29,10 +29,13 @@ func listen(t *testing.T, serve func(l net.Listener)) string {
 
 func TestToyServer(t *testing.T) { testToyServer(t) }
 
-// One process of a server that has many, with one connection at a time: what waits for another request there waits for ever.
+// One process of a server that has many, with one connection at a time: what waits for another
+// request there waits for ever.
 func TestAServerOfOneThreadAmongOthersPasses(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
-		single := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		single := gateway.ApplicationFunc(func(
+			env *gateway.Environ, start gateway.StartResponse,
+		) (gateway.Body, error) {
 			env.Multithread, env.Multiprocess = false, true
 			return app.Call(env, start)
 		})
@@ -53,7 +56,8 @@ func TestAServerOfOneThreadAmongOthersPasses(t *testing.T) {
 	})
 }
 
-// A failure quotes a rule, so the rule must be there; and its line in the results must say what it is about.
+// A failure quotes a rule, so the rule must be there; and its line in the results must say what it
+// is about.
 func TestEachCaseHasARuleAndANameInWords(t *testing.T) {
 	known := map[string]bool{}
 	for _, r := range rules.All {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,8 +21,8 @@ const specFile = "../docs/spec.md"
 
 var update = flag.Bool("update", false, "write "+specFile)
 
-// TestSpecSaysWhatTheCodeDoes makes docs/spec.md of the rules, the cases of TestServer and the findings of validate and
-// TestApplication, and compares.
+// TestSpecSaysWhatTheCodeDoes makes docs/spec.md of the rules, the cases of TestServer and the
+// findings of validate and TestApplication, and compares.
 func TestSpecSaysWhatTheCodeDoes(t *testing.T) {
 	want := spec(t)
 	if *update {
@@ -60,36 +59,41 @@ var sections = []struct {
 }{
 	{"Types and shape", "Who calls whom, and with what.", []string{"R1-R15"}},
 	{"The body", "What an application returns, and how the server takes it.", []string{"R16-R26", "D8"}},
-	{"Blocks in time, middleware and the writer", "When a block leaves, what middleware may do with it, and the other way to send one.",
+	{"Blocks in time, middleware and the writer",
+		"When a block leaves, what middleware may do with it, and the other way to send one.",
 		[]string{"R92-R102"}},
 	{"The environ", "What the server tells the application of the request.", []string{"R27-R53", "D6", "D7", "D10"}},
 	{"Streams", "The request's body, and the log.", []string{"R54-R64", "D5"}},
 	{"Start", "When the head leaves, and what a second call of start does.", []string{"R75-R84"}},
 	{"Status and headers", "What an application may pass to start.", []string{"R65-R74", "D4"}},
-	{"Lengths", "Content-Length, too much and too little, and answers without a body.", []string{"R85-R91", "D1", "D3"}},
+	{"Lengths", "Content-Length, too much and too little, and answers without a body.",
+		[]string{"R85-R91", "D1", "D3"}},
 	{"Text", "Strings are bytes.", []string{"R103-R108"}},
 	{"Errors", "What becomes of a failure.", []string{"R109-R113", "D2", "D9"}},
-	{"HTTP, extensions and configuration", "What is between the server and its client, and what may be added to the contract.",
+	{"HTTP, extensions and configuration",
+		"What is between the server and its client, and what may be added to the contract.",
 		[]string{"R114-R128"}},
 	{"The URL, and files as bodies", "Two services: Environ.URL and Reader.", []string{"R129-R139"}},
-	{"CGI: the request", "What a host tells a CGI program. The same variables come by FastCGI, SCGI and uwsgi.", []string{"C1-C39"}},
+	{"CGI: the request", "What a host tells a CGI program. The same variables come by FastCGI, SCGI and uwsgi.",
+		[]string{"C1-C39"}},
 	{"CGI: the response", "What a CGI program answers.", []string{"C40-C58"}},
 }
 
 const specHead = `# The specification, as gateway has it
 
-PEP 3333 (R), RFC 3875 (C) and what was decided where they leave room (D), in the terms of this library, a sentence
-each. A sentence in the present tense is a must; "should" and "may" are those of RFC 2119. After the number it says who
-owes it: the server, the application, middleware, the host (a web server that starts CGI programs), or the CGI program.
+Each rule of PEP 3333 (R) and of RFC 3875 (C), and each decision where the two leave room (D), is a sentence here, in the
+terms of this library. A sentence in the present tense is a must; "should" and "may" are those of RFC 2119. After its
+number stands the side that owes it: the server, the application, middleware, the host (a web server that starts CGI
+programs), or the CGI program.
 
-Below a sentence stands who would notice if it were broken: the cases of ` + "`gatewaytest.TestServer`" + `, by name (the case
-"the path is decoded" of C14 runs as ` + "`-run 'TestServer/C14/the-path-is-decoded'`" + ` of your own test), the middleware ` +
-	"`validate`" + `, and
-` + "`gatewaytest.TestApplication`" + `. A sentence in italics says why no code keeps the rule, or that it means nothing in Go.
-Where each rule is kept and proven in this repository is in [conformance.md](conformance.md).
+Below a sentence stand the checks that find a breach of the rule: the cases of ` + "`gatewaytest.TestServer`" + `, by name,
+the middleware ` + "`validate`, and `gatewaytest.TestApplication`" + `. The case "the path is decoded" of C14 runs as
+` + "`-run 'TestServer/C14/the-path-is-decoded'`" + ` of a test of yours that is called TestServer. A sentence in italics says
+why no code keeps the rule, or that the rule means nothing in Go. [conformance.md](conformance.md) says where this
+repository keeps and proves each rule.
 
-This file is written by ` + "`go test ./gatewaytest -run Spec -update`" + ` from the sentences that the failures quote; a test fails
-when it is stale.
+` + "`go test ./gatewaytest -run Spec -update`" + ` writes this file from the sentences that the failures quote, and a test
+fails when the file is stale.
 `
 
 // spec returns the document.
@@ -98,8 +102,7 @@ func spec(t *testing.T) string {
 	for _, c := range gatewaytest.Cases() {
 		cases[c[0]] = append(cases[c[0]], words.Replace(c[1]))
 	}
-	lint := rulesIn(t, "../validate/*.go")
-	application := rulesIn(t, "application*.go")
+	lint, application := lintRules(t), applicationRules(t)
 
 	var b strings.Builder
 	b.WriteString(specHead)
@@ -179,27 +182,40 @@ func between(t *testing.T, span string) (list []rules.Rule) {
 
 var ruleID = regexp.MustCompile(`^[RCD][0-9]+$`)
 
-// rulesIn returns the rules that code names in messages: its string literals that are a number and nothing else.
-func rulesIn(t *testing.T, pattern string) map[string]bool {
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
-	}
+// lintRules returns the rules of which package validate may have a finding.
+func lintRules(t *testing.T) map[string]bool { return rulesIn(t, "../validate/*.go") }
+
+// applicationRules returns the rules of which TestApplication may have a failure: its own, and
+// those that errors of package gateway stand for.
+func applicationRules(t *testing.T) map[string]bool { return rulesIn(t, "application*.go", "../*.go") }
+
+// rulesIn returns the rules that code names: its string literals that are a number and nothing
+// else.
+func rulesIn(t *testing.T, patterns ...string) map[string]bool {
 	found := make(map[string]bool)
-	for _, name := range slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") }) {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files %s: %v", pattern, err)
 		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-				if s, err := strconv.Unquote(lit.Value); err == nil && ruleID.MatchString(s) {
-					rules.Get(s) // panics if there is none
-					found[s] = true
-				}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
 			}
-			return true
-		})
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					if s, err := strconv.Unquote(lit.Value); err == nil && ruleID.MatchString(s) {
+						rules.Get(s) // panics if there is none
+						found[s] = true
+					}
+				}
+				return true
+			})
+		}
 	}
 	return found
 }

@@ -20,7 +20,8 @@ var suites = []struct {
 	rows   int
 }{{"V", 49}, {"T", 38}, {"P", 36}, {"H", 7}, {"L", 31}, {"K", 93}}
 
-// TestSuitesTableNamesWhatExists holds docs/suites.md to the cases, findings and tests that it names.
+// TestSuitesTableNamesWhatExists holds docs/suites.md to the cases, findings and tests that it
+// names.
 func TestSuitesTableNamesWhatExists(t *testing.T) {
 	source, err := os.ReadFile(suitesFile)
 	if err != nil {
@@ -51,7 +52,8 @@ func TestSuitesFaultsAreFound(t *testing.T) {
 		{"`TestApplication C46`", "`TestApplication C45`", "TestApplication C45"},
 		{"`R43/the-scheme-is-http`", "`R43/the-scheme-is-htp`", "R43/the-scheme-is-htp"},
 		{"`TestURL`, by", "`Headers`, by", "Headers is neither"},
-		{"| No: there is no process manager; that is for the host or the init system. |", "| Later. |", "H4 has neither a name nor a reason"},
+		{"| No: there is no process manager; that is for the host or the init system. |", "| Later. |",
+			"H4 has neither a name nor a reason"},
 		{"\n| K93 |", "\n\n| K93 |", "the table of K ends after 92 of 93"},
 	} {
 		doc := strings.Replace(string(source), planted.old, planted.with, 1)
@@ -78,7 +80,7 @@ func newNames(t *testing.T) names {
 	for _, c := range gatewaytest.Cases() {
 		n.cases[c[0]+"/"+c[1]] = true
 	}
-	n.lint, n.application = rulesIn(t, "../validate/*.go"), rulesIn(t, "application*.go")
+	n.lint, n.application = lintRules(t), applicationRules(t)
 	for _, folder := range []string{".", "*", "internal/*"} {
 		files, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
 		if err != nil {

@@ -1,12 +1,24 @@
-// Package nethttp is the bridge between gateway and net/http, in both directions: [Handler] runs an application in an http.Server,
-// [Application] runs an http.Handler, and with it every Go web framework, on any server of this module.
+// Package nethttp connects gateway and net/http. It has a door for each way that one may want to go:
 //
-//	http.Handle("/blog/", nethttp.Mount("/blog", app))
+//   - [Server], with [Serve] for its defaults, is an HTTP server for an application. It has the limits
+//     and the graceful stop of the other servers of this module.
+//   - [Handler] and [Mount] make an application an http.Handler, for an http.Server, a ServeMux or a
+//     framework that a program has already. [EarlyHints] and [Trailers] have what only HTTP has.
+//   - [Application] makes an http.Handler an application, so that a Go web framework runs on every server
+//     of this module. [Environ] gets such a handler the environ.
+//   - [Request] makes an http.Request of an environ, for an application that wants forms, uploads, cookies
+//     or basic authentication from net/http.
 //
-//	log.Fatal(fcgi.Serve(l, nethttp.Application(mux)))
+// For instance:
 //
-// What survives of a handler, or of an application, on each server, as a test has seen it. Where it says "the host" it is the
-// web server in front that does it, and the server adds nothing of its own:
+//	log.Fatal(nethttp.Serve(l, app)) // an application over HTTP
+//
+//	http.Handle("/blog/", nethttp.Mount("/blog", app)) // an application beside handlers
+//
+//	log.Fatal(fcgi.Serve(l, nethttp.Application(mux))) // handlers over FastCGI
+//
+// The table says what a handler, or an application, can do on each server, as a test has seen it. Where
+// it says "the host", the web server in front does it, and the server adds nothing of its own:
 //
 //	                                          cgi         fcgi        scgi        uwsgi       nethttp
 //	Flush sends what was written              yes         yes         yes         yes         yes
@@ -22,6 +34,6 @@
 //	hijacking, WebSocket                      no          no          no          no          no
 //	a handler's files by sendfile             no          no          no          no          no
 //
-// The reason of a status is the application's where it can be; net/http has its own. A handler writes its files, and what it writes
-// is copied; a body that is a file (gateway.Reader) is the server's to send.
+// net/http writes its own reason behind a status. The files that a handler writes are copied; a body
+// that is a file (gateway.Reader) goes out by sendfile(2) where the server can do that.
 package nethttp

@@ -1,9 +1,11 @@
-// Package quirks has rules for what hosts do differently with paths and credentials, as middleware. None is applied by itself: a
-// deployment chooses those that its web server's configuration calls for, and puts them around its application:
+// Package quirks has middleware for web servers whose path variables or credentials are not what
+// CGI says. No server applies any of it by itself. A deployer puts the one that the web server's
+// configuration calls for around the application:
 //
 //	app = quirks.DocumentURI("")(app) // behind nginx with its stock fastcgi_params
 //
-// A server never guesses: what repairs the paths of one host breaks those of another (plack/Plack#299).
+// A server that guessed would break other deployments: what repairs the paths of one web server
+// breaks those of another (plack/Plack#299).
 package quirks
 
 import (
@@ -12,15 +14,20 @@ import (
 	"example.com/gateway"
 )
 
-// DocumentURI takes the path from DOCUMENT_URI, for nginx, whose stock parameter files leave the split to the program:
-// fastcgi_params has the whole path as SCRIPT_NAME, uwsgi_params as PATH_INFO, scgi_params as neither, and all have DOCUMENT_URI. It
-// sets SCRIPT_NAME to prefix and PATH_INFO to the rest. A path that is not below prefix gets a 404, one with a NUL a 400.
+// DocumentURI takes the path from DOCUMENT_URI. It is for nginx, whose stock parameter files do not
+// split the path: fastcgi_params has all of it as SCRIPT_NAME, uwsgi_params as PATH_INFO, and
+// scgi_params has neither. All have DOCUMENT_URI.
 //
-// DOCUMENT_URI is decoded, and normalised by nginx: that is what nginx's own access rules were applied to. A request without it is
-// not from nginx, or from one with parameters of its own, and passes unchanged. prefix is "" or "/some/path".
+// DocumentURI sets SCRIPT_NAME to prefix and PATH_INFO to the rest of the path. prefix is "", "/"
+// or like "/some/path"; DocumentURI panics for any other. A path that is not below prefix gets a
+// 404, and a path with a NUL gets a 400.
+//
+// DOCUMENT_URI is decoded, and normalised by nginx: nginx has applied its access rules to the same
+// path. A request without DOCUMENT_URI passes unchanged. It comes from another web server, or from
+// an nginx with parameters of its own.
 func DocumentURI(prefix string) gateway.Middleware {
 	prefix = cleanPrefix(prefix)
-	return rule(func(env *gateway.Environ) (code int) {
+	return change(func(env *gateway.Environ) (code int) {
 		path, found := env.Vars["DOCUMENT_URI"]
 		if !found {
 			return 0
@@ -32,18 +39,25 @@ func DocumentURI(prefix string) gateway.Middleware {
 	})
 }
 
-// RequestURI takes the path from REQUEST_URI, for hosts that send PATH_INFO percent-encoded (Apache's mod_proxy_scgi, and
-// mod_proxy_fcgi with proxy-fcgi-pathinfo=1) or not at all (mod_proxy_fcgi with ProxyPass), or that merge slashes, or
-// send no SCRIPT_NAME (h2o), or the first segment of any path as SCRIPT_NAME (lighttpd with fastcgi.server or scgi.server at "/", unless
-// fix-root-scriptname is set). It decodes the path, sets SCRIPT_NAME to prefix and PATH_INFO to the rest. A path that is not below
-// prefix gets a 404, one that cannot be decoded a 400.
+// RequestURI takes the path from REQUEST_URI, and decodes it. It is for these web servers:
 //
-// REQUEST_URI is as the client sent it, and the host may have decided who may come in by a path that it has normalised. So that
-// /public/../admin gets nobody in, a path with a segment "." or ".." gets a 400, however it is encoded. A request
-// without REQUEST_URI passes unchanged. prefix is "" or "/some/path", decoded.
+//   - Apache, whose mod_proxy_scgi sends PATH_INFO percent-encoded, and whose mod_proxy_fcgi does
+//     so with proxy-fcgi-pathinfo=1 and sends none with ProxyPass
+//   - h2o, which sends no SCRIPT_NAME
+//   - lighttpd with fastcgi.server or scgi.server at "/" and without fix-root-scriptname, which
+//     takes the first segment of any path for SCRIPT_NAME
+//   - web servers that merge slashes
+//
+// RequestURI sets SCRIPT_NAME to prefix and PATH_INFO to the rest of the path. prefix is "", "/" or
+// like "/some/path", decoded; RequestURI panics for any other. A path that is not below prefix gets
+// a 404, and a path that cannot be decoded gets a 400.
+//
+// REQUEST_URI is as the client has sent it, while the web server may have applied its access rules
+// to a normalised path. So that nobody gets to /admin by /public/../admin, a path with a segment
+// "." or ".." gets a 400, however it is encoded. A request without REQUEST_URI passes unchanged.
 func RequestURI(prefix string) gateway.Middleware {
 	prefix = cleanPrefix(prefix)
-	return rule(func(env *gateway.Environ) (code int) {
+	return change(func(env *gateway.Environ) (code int) {
 		target, found := env.Vars["REQUEST_URI"]
 		if !found {
 			return 0
@@ -56,42 +70,42 @@ func RequestURI(prefix string) gateway.Middleware {
 	})
 }
 
-// IIS removes SCRIPT_NAME from the front of PATH_INFO, where Microsoft's IIS repeats it unless allowPathInfoForScriptMappings is
-// set. It is wsgiref's IISCGIHandler.
-func IIS(app gateway.Application) gateway.Application {
-	return rule(func(env *gateway.Environ) (code int) {
-		script, path := env.Vars["SCRIPT_NAME"], env.Vars["PATH_INFO"]
-		if rest, found := strings.CutPrefix(path, script); found && (rest == "" || rest[0] == '/') {
+// IIS removes SCRIPT_NAME from the front of PATH_INFO, where Microsoft's IIS repeats it unless
+// allowPathInfoForScriptMappings is set. It does what wsgiref's IISCGIHandler does.
+func IIS() gateway.Middleware {
+	return change(func(env *gateway.Environ) (code int) {
+		rest, found := strings.CutPrefix(env.Vars["PATH_INFO"], env.Vars["SCRIPT_NAME"])
+		if found && isPathInfo(rest) {
 			env.Vars["PATH_INFO"] = rest
 		}
 		return 0
-	})(app)
+	})
 }
 
-// Authorization sets HTTP_AUTHORIZATION, where it is missing, from the variables that an Apache without CGIPassAuth can be made to
-// put the header into: REDIRECT_HTTP_AUTHORIZATION (RewriteRule .* - [E=HTTP_AUTHORIZATION:%{HTTP:Authorization}] and an
-// internal redirect), and Authorization (SetEnvIf).
-func Authorization(app gateway.Application) gateway.Application {
-	return rule(func(env *gateway.Environ) (code int) {
+// Authorization sets HTTP_AUTHORIZATION where it is missing. It is for an Apache without
+// CGIPassAuth, which hides that header from programs but can be made to put it into another
+// variable. Authorization takes the first of these:
+//
+//   - REDIRECT_HTTP_AUTHORIZATION, by RewriteRule .* - [E=HTTP_AUTHORIZATION:%{HTTP:Authorization}]
+//     and an internal redirect
+//   - Authorization, by SetEnvIf
+func Authorization() gateway.Middleware {
+	return change(func(env *gateway.Environ) (code int) {
 		for _, name := range []string{"REDIRECT_HTTP_AUTHORIZATION", "Authorization"} {
 			if value := env.Vars[name]; value != "" && env.Vars["HTTP_AUTHORIZATION"] == "" {
 				env.Vars["HTTP_AUTHORIZATION"] = value
 			}
 		}
 		return 0
-	})(app)
+	})
 }
 
-var (
-	_ gateway.Middleware = IIS
-	_ gateway.Middleware = Authorization
-)
-
-// rule makes a middleware of a change to the environ, which answers with an error if change returns its code.
-func rule(change func(*gateway.Environ) (code int)) gateway.Middleware {
+// change makes a middleware of a function that changes the environ. If the function returns the
+// code of a status, the request gets that status as its answer and does not reach the application.
+func change(f func(*gateway.Environ) (code int)) gateway.Middleware {
 	return func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-			if code := change(env); code != 0 {
+			if code := f(env); code != 0 {
 				status := gateway.Status(code)
 				_, err := start(status, gateway.Headers{{"Content-Type", "text/plain"}}, nil)
 				return gateway.Text(status + "\n"), err
@@ -101,6 +115,7 @@ func rule(change func(*gateway.Environ) (code int)) gateway.Middleware {
 	}
 }
 
+// cleanPrefix returns prefix without the slash of the root.
 func cleanPrefix(prefix string) string {
 	if prefix == "/" {
 		return ""
@@ -111,17 +126,21 @@ func cleanPrefix(prefix string) string {
 	return prefix
 }
 
-// split sets the two variables of a path.
+// split sets the two variables for a path. It returns 404 if the path is not below prefix.
 func split(env *gateway.Environ, prefix, path string) (code int) {
 	rest, found := strings.CutPrefix(path, prefix)
-	if !found || rest != "" && rest[0] != '/' {
+	if !found || !isPathInfo(rest) {
 		return 404
 	}
 	env.Vars["SCRIPT_NAME"], env.Vars["PATH_INFO"] = prefix, rest
 	return 0
 }
 
-// pathOf returns the path of a request target (RFC 9112, 3.2): origin-form, or absolute-form, which proxies get.
+// isPathInfo reports whether a part of a path can be a PATH_INFO (C14).
+func isPathInfo(path string) bool { return path == "" || path[0] == '/' }
+
+// pathOf returns the path of a request target (RFC 9112, 3.2): origin-form, or absolute-form, which
+// proxies get.
 func pathOf(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	if scheme, rest, found := strings.Cut(path, "://"); found && scheme != "" && !strings.Contains(scheme, "/") {
@@ -134,10 +153,12 @@ func pathOf(target string) string {
 	return path
 }
 
-// hasNUL is for PATH_INFO, where the servers have let none through: it ends strings elsewhere.
+// hasNUL reports whether a path has a NUL, which ends the string for every C library that gets it.
+// The servers let none through in PATH_INFO.
 func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
 
-// decode undoes percent-encoding. It refuses what is none, and NUL.
+// decode undoes percent-encoding. It returns false for a "%" without two hexadecimal digits, and
+// for a NUL.
 func decode(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 {
 		return s, !hasNUL(s)
@@ -160,6 +181,8 @@ func decode(s string) (string, bool) {
 	return string(b), true
 }
 
+// unhex returns the value of a hexadecimal digit, or -1. Package encoding/hex would link fmt, which
+// a CGI program pays for.
 func unhex(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':
@@ -172,6 +195,7 @@ func unhex(c byte) int {
 	return -1
 }
 
+// hasDots reports whether a path has a segment "." or "..".
 func hasDots(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {

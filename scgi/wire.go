@@ -7,24 +7,23 @@ import (
 	"strings"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
-	"example.com/gateway/internal/head"
-	"example.com/gateway/internal/request"
-	"example.com/gateway/internal/single"
+	"example.com/gateway/internal/header"
+	"example.com/gateway/internal/oneshot"
+	"example.com/gateway/request"
 )
 
-// The wire format of SCGI: a netstring of headers, the body, and the response of CGI until the end of the connection. What is
-// quoted is the SCGI specification of 2008.
+// The wire format of SCGI: a netstring of headers, the body, and a response of CGI that ends with
+// the connection. Quotations are from the SCGI specification of 2008.
 
-var protocol = single.Protocol{
+var protocol = oneshot.Protocol{
 	Name:     "scgi",
 	ReadVars: readVars,
 	AppendHead: func(b []byte, status string, headers gateway.Headers, _ string) []byte {
-		return head.Append(b, status, headers, false)
+		return header.AppendCGI(b, status, headers, false)
 	},
 }
 
-// What is not SCGI. The connection is closed.
+// Errors for which the connection is closed: the host does not speak SCGI.
 var (
 	errNetstring = errors.New("scgi: malformed netstring")
 	errTail      = errors.New("scgi: headers do not end with a NUL")
@@ -33,16 +32,17 @@ var (
 	errName      = errors.New("scgi: a header without a name")
 )
 
-// readVars reads the netstring "70:CONTENT_LENGTH\x0027\x00SCGI\x001\x00...," and calls add for each header.
-func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value string) error) error {
+// readVars reads the netstring "70:CONTENT_LENGTH\x0027\x00SCGI\x001\x00...," and calls add for
+// each header.
+func readVars(r *bufio.Reader, max int, add func(name, value string) error) error {
 	n, err := readLength(r)
 	if err != nil {
 		return err
 	}
-	if n > limits.MaxHeaderBytes {
+	if n > max {
 		return request.ErrHeaderTooLarge
 	}
-	block, err := single.ReadString(r, n+1)
+	block, err := oneshot.ReadString(r, n+1)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value stri
 	if n == 0 || block[n-1] != 0 {
 		return errTail
 	}
-	rest := block[:n-1] // the last NUL ends the last value; all variables are parts of this string
+	rest := block[:n-1] // without the NUL of the last value; names and values are substrings of it
 	isSCGI := false
 	for first, more := true, true; more; first = false {
 		name, tail, found := strings.Cut(rest, "\x00")
@@ -64,14 +64,16 @@ func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value stri
 		switch {
 		case name == "":
 			return errName
-		// "The first header must have the name "CONTENT_LENGTH"": what frames the request is not to be looked for.
+		// "The first header must have the name "CONTENT_LENGTH"", so that nobody has to look for
+		// the length of the request.
 		case first && name != "CONTENT_LENGTH":
 			return errLength
 		case name == "SCGI":
 			isSCGI = value == "1"
 		}
-		// "Duplicate names are not allowed in the headers", but nginx sends each of a repeated header's lines, and whatever
-		// the deployer says twice: request.Builder knows what to do.
+		// "Duplicate names are not allowed in the headers". But nginx sends one for each line of a
+		// repeated header, and for each parameter that its configuration repeats. The Builder of
+		// package request deals with both.
 		if err := add(name, value); err != nil {
 			return err
 		}
@@ -82,7 +84,7 @@ func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value stri
 	return nil
 }
 
-// readLength reads the length of a netstring: digits and a colon. A leading zero is not allowed but in "0".
+// readLength reads the length of a netstring: digits and a colon. Only "0" may begin with a zero.
 func readLength(r *bufio.Reader) (n int, err error) {
 	for i := 0; ; i++ {
 		c, err := r.ReadByte()

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// A way is one way to serve: a protocol, a place, and why.
+// A way is one way to serve: a protocol, a place, and the reason for both.
 type way struct {
 	protocol string // "cgi", "fcgi", "scgi", "uwsgi", "http"
-	network  string // "unix", "tcp", or "fd" for a socket that is open already
+	network  string // "unix", "tcp", or "fd" for a socket that is open already; "" for cgi
 	address  string
-	fd       uintptr
-	mode     fs.FileMode // of a Unix socket
-	why      string
+	fd       uintptr     // of an "fd"
+	mode     fs.FileMode // of a "unix"
+	why      string      // the reason, behind "since"
 }
 
-// decide finds out what the process was started for. There is at least one way.
+// decide finds out how to serve. It returns at least one way, or an error.
 func (p *process) decide() ([]way, error) {
 	if value := p.get("GATEWAY"); value != "" {
 		w, err := parse(value)
@@ -101,7 +101,7 @@ func parse(value string) (way, error) {
 	return w, nil
 }
 
-// isPort accepts 0 too, which is any free port.
+// isPort reports whether s is the number of a port. 0 stands for any free port.
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return err == nil && strconv.FormatUint(n, 10) == s
@@ -109,10 +109,11 @@ func isPort(s string) bool {
 
 func isProtocol(s string) bool { return s == "fcgi" || s == "scgi" || s == "uwsgi" || s == "http" }
 
-// firstFD is SD_LISTEN_FDS_START.
+// firstFD is the number of the first socket that was passed: SD_LISTEN_FDS_START of sd_listen_fds(3).
 const firstFD = 3
 
-// activated returns the sockets that were passed as sd_listen_fds(3) has it.
+// activated returns a way for each socket that was passed to the process by the rules of sd_listen_fds(3), and
+// none if the variables are not set or are another process's.
 func (p *process) activated() ([]way, error) {
 	pid, count := p.get("LISTEN_PID"), p.get("LISTEN_FDS")
 	if pid == "" {
@@ -120,7 +121,7 @@ func (p *process) activated() ([]way, error) {
 	}
 	if n, err := strconv.Atoi(pid); err != nil || n < 1 {
 		return nil, fmt.Errorf("serve: LISTEN_PID is %q, want the number of a process", pid)
-	} else if n != p.pid { // the variables were for another process, which started this one
+	} else if n != p.pid { // the process that has started this one
 		return nil, nil
 	}
 	n, err := strconv.Atoi(count)
@@ -142,13 +143,14 @@ func (p *process) activated() ([]way, error) {
 	return ways, nil
 }
 
+// listen opens the socket of a way.
 func (w *way) listen() (net.Listener, error) {
 	switch w.network {
 	case "fd":
 		f := os.Stdin
 		if w.fd != 0 {
 			f = os.NewFile(w.fd, fmt.Sprintf("file %d", w.fd))
-			defer f.Close() // FileListener has a duplicate
+			defer f.Close() // FileListener makes a duplicate
 		}
 		return net.FileListener(f)
 	case "unix":
@@ -157,7 +159,7 @@ func (w *way) listen() (net.Listener, error) {
 	return net.Listen(w.network, w.address)
 }
 
-// where says where l listens, in the form in which people use it.
+// where returns the address of l in the form that people use: as a URL for HTTP over TCP.
 func (w *way) where(l net.Listener) string {
 	addr := l.Addr().String()
 	if w.protocol == "http" && l.Addr().Network() == "tcp" {

@@ -10,7 +10,7 @@ import (
 
 const pid = 4711
 
-// A sign is one thing that says what the process was started for, in the order in which they count.
+// A sign is something that says how to serve.
 type sign struct {
 	name  string
 	env   []string
@@ -18,6 +18,7 @@ type sign struct {
 	want  string // as show has it
 }
 
+// signs are in the order in which they count.
 var signs = []sign{
 	{"GATEWAY", []string{"GATEWAY=scgi:tcp:127.0.0.1:9000"}, nil, "scgi tcp 127.0.0.1:9000"},
 	{"stdin", nil, []int{0}, "fcgi fd 0"},
@@ -60,7 +61,7 @@ func processWith(env []string, files ...int) *process {
 	}
 }
 
-// Every combination of the signs: the first one that is there counts, whatever else there is.
+// The first sign that is there counts, whatever other signs there are.
 func TestTheFirstSignCounts(t *testing.T) {
 	t.Parallel()
 	for set := range 1 << len(signs) {
@@ -126,7 +127,7 @@ func TestWhatTheVariablesSay(t *testing.T) {
 		{[]string{"GATEWAY=scgi:unix:/a?mode="}, nil, `serve: GATEWAY is "scgi:unix:/a?mode=": "" is no mode`},
 		{[]string{"GATEWAY=scgi:unix:/a?mode=60"}, nil, `serve: GATEWAY is "scgi:unix:/a?mode=60": "60" is no mode`},
 
-		// sd_listen_fds(3): the variables are for one process alone.
+		// sd_listen_fds(3): the variables are for the process that LISTEN_PID names.
 		{[]string{"LISTEN_PID=1", "LISTEN_FDS=1"}, []int{3}, byDefault},
 		{[]string{"LISTEN_FDS=1"}, []int{3}, byDefault},
 		{[]string{own, "LISTEN_FDS=1"}, []int{3}, "http fd 3"},
@@ -169,7 +170,7 @@ func TestWhatTheVariablesSay(t *testing.T) {
 	}
 }
 
-// What parse accepts is one way of writing it, and has everything that listening needs.
+// A way that parse accepts has everything that listening needs, and there is one way to write it.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"cgi", "fcgi:unix:/run/app.sock", "scgi:unix:/a?mode=0660", "http:tcp:127.0.0.1:80", "uwsgi:tcp:[::1]:0",
 		"http:unix:a?mode=7777777777777", "http:tcp::", "http:unix:@x", "::", "http:tcp:[:80"} {

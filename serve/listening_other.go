@@ -2,5 +2,5 @@
 
 package serve
 
-// isListening reports whether a file is a socket that listens. Only Unix hands sockets on as stdin.
+// isListening returns false: only under Unix does a process get a listening socket as a file.
 func isListening(int) bool { return false }

@@ -8,13 +8,16 @@ import (
 	"time"
 )
 
-// lockTime is how long another process may have the lock. What is done under it takes milliseconds.
+// lockTime is how long lockFolder waits for the lock. Whoever holds it needs it for milliseconds.
 const lockTime = 2 * time.Second
 
-// lockFolder lets one process at a time look at a folder's sockets and change them. Looking and changing are several steps, and what
-// two of three processes do at the same time may let the third believe that the place is free. Where it cannot be locked, on some
-// network file systems, they are careful and may be unlucky. So they are after lockTime: whoever may open the folder may hold the lock
-// for ever, and a process that waited for it would neither start nor, having asked for SIGTERM already, end.
+// lockFolder lets one process at a time look at the sockets of a folder and change them. To look and to change
+// are several steps: if two of three processes are between them, the third may find the place free.
+//
+// Where the folder cannot be locked, as on some network file systems, or the lock is not to be had within
+// lockTime, lockFolder lets the process go on: it is careful, and may be unlucky. Anybody who can open the
+// folder can hold the lock for ever, and a process that waits for the lock would neither start nor end, since
+// it has asked for SIGTERM already.
 func lockFolder(dir string) (unlock func()) {
 	f, err := os.Open(dir)
 	if err != nil {

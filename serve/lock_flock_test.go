@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Whoever may open the folder may lock it, and keep it locked: that must not keep a process from its start.
+// Anybody who can open the folder can lock it and keep it locked. A process starts all the same.
 func TestALockedFolderIsWaitedForInVain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s")
@@ -31,7 +31,7 @@ func TestALockedFolderIsWaitedForInVain(t *testing.T) {
 	reaches(t, path, l)
 }
 
-// One that ends in time is waited for.
+// listenUnix waits for a lock that is given back in time.
 func TestALockIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func TestALockIsWaitedFor(t *testing.T) {
 		}
 		got <- unlock
 	}()
-	time.Sleep(100 * time.Millisecond) // for it to try in vain
+	time.Sleep(100 * time.Millisecond) // in which lockFolder tries in vain
 	close(released)
 	unlock()
 	(<-got)()

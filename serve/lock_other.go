@@ -2,5 +2,5 @@
 
 package serve
 
-// lockFolder does nothing where there is no flock.
+// lockFolder does nothing, since the system has no flock(2).
 func lockFolder(string) (unlock func()) { return func() {} }

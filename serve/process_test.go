@@ -25,12 +25,12 @@ import (
 	"example.com/gateway/serve"
 )
 
-// The processes of these tests are this binary again.
+// The processes that these tests start are this test binary, with SERVE_TEST set.
 func TestMain(m *testing.M) {
 	if os.Getenv("SERVE_TEST") == "" {
 		os.Exit(m.Run())
 	}
-	if os.Getenv("LISTEN_PID") == "self" { // which only the process itself knows here
+	if os.Getenv("LISTEN_PID") == "self" { // the test does not know the number of the process
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}
 	if err := serve.Run(gateway.ApplicationFunc(app)); err != nil {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 var plain = gateway.Headers{{"Content-Type", "text/plain"}}
 
-// app says who it is, and then does what the path says; its second block comes only then.
+// app yields a block that says which process it is in, does what the path says, and yields a second block.
 func app(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	if _, err := start("200 OK", plain, nil); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func app(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error
 	}), nil
 }
 
-// A child is such a process.
+// A child is a process that a test has started.
 type child struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -83,7 +83,7 @@ type child struct {
 	said  []string
 }
 
-// begin starts a process with these variables in its environment, and files as its files from 3 on.
+// begin starts a process with the variables in its environment and the files as file 3 and up.
 func begin(t *testing.T, stdin *os.File, files []*os.File, env ...string) *child {
 	t.Helper()
 	c := &child{t: t, cmd: exec.Command(os.Args[0]), lines: make(chan string, 1000)}
@@ -115,7 +115,7 @@ func begin(t *testing.T, stdin *os.File, files []*os.File, env ...string) *child
 	return c
 }
 
-// await waits for a line that matches, and returns what its group does.
+// await waits for a line of stderr that matches the pattern, and returns what the last group matches.
 func (c *child) await(pattern string) string {
 	c.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -136,7 +136,7 @@ func (c *child) await(pattern string) string {
 	}
 }
 
-// ends waits for the end of the process, and checks its exit status and what Run has returned.
+// ends waits for the end of the process. It checks the exit status and what Run has returned.
 func (c *child) ends(status int, run string) {
 	c.t.Helper()
 	c.await("^Run: " + run)
@@ -160,11 +160,11 @@ func (c *child) signal(s os.Signal) {
 type call struct {
 	conn net.Conn
 	r    *bufio.Reader
-	rest string // of the request's body, as it is sent
+	rest string // the part of the request that finish sends
 }
 
-// ask sends a request with a body of three bytes, of which it keeps the last to itself, and reads to the end of the first line
-// that app yields.
+// ask sends a request without the last of the three bytes of its body, and reads the first block of app. It
+// returns that block too.
 func ask(protocol, network, addr, path string) (*call, string, error) {
 	conn, err := net.Dial(network, addr)
 	if err != nil {
@@ -207,7 +207,7 @@ func ask(protocol, network, addr, path string) (*call, string, error) {
 	}
 	for {
 		line, err := c.r.ReadString('\n')
-		if i := strings.Index(line, "pid "); i >= 0 { // FastCGI has the head of a record before it
+		if i := strings.Index(line, "pid "); i >= 0 { // FastCGI has the header of a record before it
 			return c, strings.TrimSpace(line[i:]), nil
 		}
 		if err != nil {
@@ -221,7 +221,7 @@ func record(b []byte, kind byte, content string) []byte {
 	return append(append(b, 1, kind, 0, 1, byte(len(content)>>8), byte(len(content)), 0, 0), content...)
 }
 
-// finish sends the last byte of the request's body, and reports whether the answer came to its end.
+// finish sends the last byte of the request's body. It returns an error if the answer does not come to its end.
 func (c *call) finish() error {
 	defer c.conn.Close()
 	if _, err := io.WriteString(c.conn, c.rest); err != nil {
@@ -236,7 +236,7 @@ func (c *call) finish() error {
 
 var protocols = []string{"http", "fcgi", "scgi", "uwsgi"}
 
-// started waits until a process says where it listens, and returns that.
+// started waits until the process says where it listens, and returns that.
 func (c *child) started(protocol string) (network, addr string) {
 	c.t.Helper()
 	where := c.await("^gateway: serving " + protocol + " on (.*), since ")
@@ -286,7 +286,8 @@ func TestEveryProtocolOnEverySocketThatGATEWAYNames(t *testing.T) {
 	}
 }
 
-// passed returns the file of a listening socket, and the listener, which holds it as a spawner does.
+// passed returns a listening socket as a file, to be passed to a process, and its address. The test has the
+// socket open too, as a process manager has.
 func passed(t *testing.T, network string) (*os.File, net.Addr) {
 	t.Helper()
 	address := "127.0.0.1:0"
@@ -311,7 +312,7 @@ func TestAListeningSocketAsStdinIsFastCGI(t *testing.T) {
 	t.Parallel()
 	for _, network := range []string{"unix", "tcp"} {
 		f, addr := passed(t, network)
-		c := begin(t, f, nil, "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1") // as inherited from whoever spawned it
+		c := begin(t, f, nil, "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1") // as inherited from the process that has started it
 		c.started("fcgi")
 		if !strings.HasSuffix(c.said[0], ", since stdin is a listening socket") {
 			t.Errorf("stderr is %q", c.said)
@@ -358,7 +359,7 @@ func TestAConnectedSocketAsStdinIsNotFastCGI(t *testing.T) {
 	if !strings.HasPrefix(string(answer), "Status: 200 OK\r\n") || !strings.HasSuffix(string(answer), "end\n") {
 		t.Errorf("the answer is %q", answer)
 	}
-	if got := stderr.String(); got != "Run: nil\n" { // a host logs a program's stderr: nothing is said for every request
+	if got := stderr.String(); got != "Run: nil\n" { // a web server logs the stderr of a program, and a line for each request would be too much
 		t.Errorf("stderr is %q", got)
 	}
 }
@@ -495,7 +496,8 @@ func TestASecondSignalEndsTheRequests(t *testing.T) {
 	}
 }
 
-// An application that does not look at its Context is cut off, and its Close runs all the same.
+// The connection of an application that does not look at its Context is closed. The body's Close runs all the
+// same.
 func TestASecondSignalCutsOffWhoDoesNotHear(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range protocols {
@@ -517,7 +519,7 @@ func TestASecondSignalCutsOffWhoDoesNotHear(t *testing.T) {
 	}
 }
 
-// One that hears nothing at all does not keep the process.
+// An application that never returns does not keep the process from ending.
 func TestAThirdSignalKills(t *testing.T) {
 	t.Parallel()
 	c := begin(t, nil, nil, "GATEWAY=http:tcp:127.0.0.1:0")

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Who holds the listening socket, as systemd does, restarts without losing a request: the old process ends those that it has
-// accepted while the new one accepts. Clients ask without a pause while three generations come and go; each request must be
-// answered whole, by whichever process.
+// If a third process holds the listening socket, as systemd does, a restart loses no request: the old process
+// finishes those that it has accepted, while the new one accepts. Clients ask without a pause while three
+// processes come and go. Each request gets a whole answer, from one or the other.
 func TestARestartLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range protocols {
@@ -55,7 +55,7 @@ func TestARestartLosesNothing(t *testing.T) {
 	}
 }
 
-// A load is clients that ask until they are told to end.
+// A load is a number of clients that send requests until end is called.
 type load struct {
 	stop    atomic.Bool
 	done    chan struct{} // gets one for each answer
@@ -96,7 +96,7 @@ func (l *load) goOn(n int) {
 	}
 }
 
-// end ends the clients, and returns how many answers came from whom.
+// end stops the clients, and returns how many answers came from which process.
 func (l *load) end() map[string]int {
 	l.stop.Store(true)
 	l.clients.Wait()

@@ -1,5 +1,5 @@
-// Package serve runs an application on whatever the process was started for: as a CGI program, over FastCGI, SCGI or uwsgi
-// behind a web server, or as an HTTP server. One binary, deployed anywhere:
+// Package serve runs an application in the way for which its process was started: as a CGI program, over
+// FastCGI, SCGI or uwsgi behind a web server, or as an HTTP server. The same binary can be deployed anywhere:
 //
 //	func main() {
 //		if err := serve.Run(app); err != nil {
@@ -23,44 +23,45 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/cgi"
 	"example.com/gateway/fcgi"
+	"example.com/gateway/nethttp"
 	"example.com/gateway/scgi"
 	"example.com/gateway/uwsgi"
 )
 
-// Run serves app until the process is told to stop. How, it finds out from how the process was started; the first of these
-// that holds:
+// Run serves app until the process is told to stop. The first of these that holds decides how:
 //
 //  1. The environment variable GATEWAY names a protocol and an address, as below.
-//  2. Stdin is a listening socket: FastCGI on it, as Apache's mod_fcgid, lighttpd and spawn-fcgi start programs.
-//  3. LISTEN_PID is this process and LISTEN_FDS says how many sockets were passed (systemd): LISTEN_FDNAMES names the protocol
-//     of each, "fcgi", "scgi", "uwsgi" or "http"; with any other name, or none, it is HTTP.
-//  4. GATEWAY_INTERFACE and REQUEST_METHOD are set: one request as a CGI program.
-//  5. Otherwise HTTP: on all interfaces at the port that the variable PORT names, or on 127.0.0.1:8000.
+//  2. Stdin is a listening socket. Run serves FastCGI on it: Apache's mod_fcgid, lighttpd and spawn-fcgi start
+//     programs so.
+//  3. LISTEN_PID is the number of this process, and LISTEN_FDS says how many sockets were passed to it, as
+//     systemd does. LISTEN_FDNAMES names the protocol of each: fcgi, scgi, uwsgi or http. A socket with any
+//     other name, or none, is for HTTP.
+//  4. GATEWAY_INTERFACE and REQUEST_METHOD are set. Run serves one request as a CGI program.
+//  5. PORT is set. Run serves HTTP at that port, on all interfaces.
+//  6. Otherwise Run serves HTTP on 127.0.0.1:8000.
 //
-// GATEWAY is "cgi", or "fcgi", "scgi", "uwsgi" or "http" followed by ":unix:/path/of/the.sock" or ":tcp:host:port". A Unix socket
-// is made with mode 0600; "?mode=0660" behind the path makes it another, for a web server that runs as another user of
-// the group. A socket that is there already is replaced if nobody listens on it, and is an error otherwise. An empty variable
-// counts as none; one that makes no sense is an error, never a reason to try the next.
+// GATEWAY is "cgi", or "fcgi", "scgi", "uwsgi" or "http" followed by ":tcp:host:port" or
+// ":unix:/path/of/the.sock". Run makes a Unix socket with mode 0600. "?mode=0660" behind the path is for a
+// web server that runs as another user of the group. If there is a socket already, Run replaces it when nobody
+// listens on it, and returns an error otherwise. An empty variable counts as none. For a variable that makes
+// no sense Run returns an error, and does not try the next way.
 //
-// On stderr Run says what it serves and why; as a CGI program it says nothing. On SIGINT or SIGTERM it stops accepting and waits
-// for the requests that are going on, 30 seconds at most; then, or on a second signal, it cancels their contexts with
-// gateway.ErrShutdown, gives the applications 2 seconds to end, and closes the connections of those that have not. A third
-// signal ends the process as it would without Run. Run returns nil when all requests came to their end, and an error if some
-// did not, if it could not listen, or if the variables make no sense. As a CGI program it is cgi.Run, with its
-// treatment of signals.
+// On stderr Run says what it serves, where, and why. As a CGI program it says nothing there.
 //
-// Restarting with nothing lost needs somebody who holds the listening socket: systemd's socket activation, or a supervisor that
-// passes the socket as stdin. The old process then ends its requests while the new one accepts.
+// On SIGINT or SIGTERM, Run stops accepting and waits for the requests that are going on, for 30 seconds. When
+// that time has passed, or on a second signal, Run ends their contexts with gateway.ErrShutdown, gives the
+// applications 2 seconds to return, and then closes the connections that are left. On a third signal the
+// process ends as it would without Run. As a CGI program, Run is [cgi.Run], with its treatment of signals.
 //
-// As an HTTP server it has at most 10000 connections open at a time, and more wait until one ends; it takes 1 MiB of headers. A client
-// has 30 seconds to send its headers, 60 for the next bytes of a body (the next 16 KiB within a chunk of one that is sent in
-// chunks), 60 to accept a block or 64 KiB of a larger one or of a file, and 5 minutes until its next request. When a body runs
-// out of time, Input says os.ErrDeadlineExceeded and the Context ends with context.DeadlineExceeded; when an answer does, the client
-// counts as gone, and the connection is closed, even if it has accepted a part of the 64 KiB. A slow client that keeps going is not
-// cut off, and how long the application takes is its own business.
+// A restart loses no request if the listening socket outlives the process: with systemd's socket activation, or
+// a supervisor that passes the socket as stdin. The old process then finishes its requests while the new one
+// accepts.
 //
-// Each of the other servers has its own defaults for limits, much like these; who needs others makes the server: [fcgi.Server],
-// [scgi.Server], [uwsgi.Server], or an http.Server with nethttp.Handler.
+// Limits and timeouts are the defaults of [fcgi.Server], [scgi.Server], [uwsgi.Server] and [nethttp.Server]. For
+// others, use these servers instead of Run.
+//
+// Run returns nil when all requests have come to their end. It returns an error if some have not, if it cannot
+// listen, or if the variables make no sense.
 func Run(app gateway.Application) error {
 	p := process{
 		env:         os.LookupEnv,
@@ -72,21 +73,21 @@ func Run(app gateway.Application) error {
 }
 
 const (
-	// grace is how long requests that are going on get when the process is told to stop: a third of what systemd allows before
-	// it kills, and no more than others do.
+	// grace is how long Run waits for the requests that are going on. systemd kills a process three times as
+	// late.
 	grace = 30 * time.Second
 
-	// moment is how long applications get to notice that their context was cancelled, and once more to notice that their
-	// connection was closed. Without it what they do in Close would not be done.
+	// moment is how long applications get to notice that their contexts have ended, and once more to notice
+	// that their connections were closed. Without it, a body's Close might not run.
 	moment = 2 * time.Second
 )
 
 var (
-	errGrace  = fmt.Errorf("they had %v", grace)
+	errGrace  = fmt.Errorf("they had %v", grace) // "they" are the requests
 	errSignal = errors.New("a second signal came")
 )
 
-// A process is what Run finds out from.
+// A process has what Run looks at to decide.
 type process struct {
 	env         func(string) (string, bool)
 	pid         int
@@ -130,7 +131,7 @@ func (p *process) run(app gateway.Application) error {
 	}
 
 	select {
-	case err := <-ended: // before anybody has asked for it
+	case err := <-ended: // although nobody has told it to
 		_ = stopAll(servers)
 		return fmt.Errorf("serve: %w", err)
 	case s := <-signals:
@@ -143,7 +144,7 @@ func (p *process) run(app gateway.Application) error {
 	go func() {
 		select {
 		case <-signals:
-			signal.Stop(signals) // the third is the system's to treat
+			signal.Stop(signals) // a third signal ends the process
 			cancel(errSignal)
 		case <-ctx.Done():
 		}
@@ -158,8 +159,8 @@ func (p *process) run(app gateway.Application) error {
 	return fmt.Errorf("serve: requests were told to end: %w", cause)
 }
 
-// stopAll ends what is still going on, and reports whether it took no more than to cancel its contexts. Those of a server that was
-// shut down in vain are.
+// stopAll ends the requests that are still going on. It reports whether all of them have ended when their
+// contexts had, so that no connection had to be closed.
 func stopAll(servers []server) bool {
 	soon := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), moment)
@@ -167,7 +168,7 @@ func stopAll(servers []server) bool {
 		return shutdown(ctx, servers)
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
-	cancel()
+	cancel() // so that shutdown ends the requests' contexts at once
 	if shutdown(cancelled, servers) == nil || soon() == nil {
 		return true
 	}
@@ -178,7 +179,7 @@ func stopAll(servers []server) bool {
 	return false
 }
 
-// A server is what all servers have in common.
+// A server has the methods that all servers have.
 type server interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
@@ -188,14 +189,14 @@ type server interface {
 func newServer(protocol string, app gateway.Application) server {
 	switch protocol {
 	case "fcgi":
-		// Not all hosts log what they get by FCGI_STDERR: Caddy does not.
+		// Not every web server logs what it gets by FCGI_STDERR. Caddy does not.
 		return &fcgi.Server{Application: app, ErrorLog: log.Default()}
 	case "scgi":
 		return &scgi.Server{Application: app}
 	case "uwsgi":
 		return &uwsgi.Server{Application: app}
 	}
-	return newHTTP(app)
+	return &nethttp.Server{Application: app}
 }
 
 // shutdown stops all servers at the same time.

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on a Unix socket. It makes the socket in a folder of its own and links it to its place, so that there is no
-// moment at which it has another mode than it should. What is in that place already is taken away only if it is a socket on
-// which nobody listens; of several processes that start at the same time, one gets the place.
+// listenUnix listens on a Unix socket at path. It makes the socket in a private folder and then links it to
+// path, so that the socket never has another mode there. It replaces a file at path only if that is a socket on
+// which nobody listens. Of several processes that start at the same time, one gets the path.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	defer lockFolder(filepath.Dir(path))()
 	stale, err := staleSocket(path)
@@ -42,7 +42,8 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	return &unixListener{l, path, info}, nil
 }
 
-// staleSocket returns what is at path, if that is a socket on which nobody listens, and nil if nothing is.
+// staleSocket returns the socket at path if nobody listens on it, and nil if there is no file. Any other file
+// is an error.
 func staleSocket(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().Type() != fs.ModeSocket {
@@ -60,7 +61,7 @@ func staleSocket(path string) (fs.FileInfo, error) {
 	case errors.Is(err, syscall.EINVAL):
 		return nil, errTooLong(path)
 	}
-	return nil, err // such as a full backlog: somebody is there, and busy
+	return nil, err // such as a full backlog: somebody listens, and is busy
 }
 
 func errInUse(path string) error { return fmt.Errorf("%s: somebody listens there already", path) }
@@ -68,8 +69,8 @@ func errTooLong(path string) error {
 	return fmt.Errorf("%s: the path is too long for a Unix socket", path)
 }
 
-// privateFolder makes a folder with mode 0700: nobody else gets in before the socket has its own. The name is short, since the
-// paths of sockets are.
+// privateFolder makes a folder with mode 0700, in which nobody else can reach a socket before the socket has its
+// mode. The folder's name is short, since the path of a socket has to be.
 func privateFolder(parent string) (string, error) {
 	for try := 0; ; try++ {
 		dir := filepath.Join(parent, fmt.Sprintf(".g%03x", rand.IntN(1<<12)))
@@ -79,7 +80,8 @@ func privateFolder(parent string) (string, error) {
 	}
 }
 
-// place puts the socket made at path. What was found there is moved to old, if it still is what was found.
+// place links the socket at made to path. If a stale socket was found at path, place moves that to old first, if
+// it is still there.
 func place(made, path string, mode fs.FileMode, found fs.FileInfo, old string) (fs.FileInfo, error) {
 	if err := os.Chmod(made, mode); err != nil {
 		return nil, err
@@ -91,14 +93,14 @@ func place(made, path string, mode fs.FileMode, found fs.FileInfo, old string) (
 	if found != nil {
 		if err := os.Rename(path, old); err == nil {
 			if taken, err := os.Lstat(old); err != nil || !os.SameFile(taken, found) {
-				_ = os.Link(old, path) // another process was faster, and has it back
+				_ = os.Link(old, path) // another process was faster, and gets its socket back
 				return nil, errInUse(path)
 			}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
-	err = os.Link(made, path) // unlike Rename it replaces nothing
+	err = os.Link(made, path) // unlike Rename, it does not replace a file
 	if errors.Is(err, fs.ErrExist) {
 		return nil, errInUse(path)
 	}
@@ -108,7 +110,7 @@ func place(made, path string, mode fs.FileMode, found fs.FileInfo, old string) (
 	return info, err
 }
 
-// A unixListener removes its socket when it is closed, unless another process has put its own there by then.
+// A unixListener removes its socket when it is closed, unless another process has replaced it.
 type unixListener struct {
 	*net.UnixListener
 	path string
@@ -122,5 +124,5 @@ func (l *unixListener) Close() error {
 	return l.UnixListener.Close()
 }
 
-// Addr has the socket's place rather than where it was made.
+// Addr returns the path to which the socket was linked, not the one where it was made.
 func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }

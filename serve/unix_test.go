@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// stale leaves a socket on which nobody listens, as a process does that was killed.
-// stale leaves a socket at path on which nobody listens. A process that another test starts at this moment has the listener too,
-// until its exec; what was left is stale only then.
+// stale leaves a socket at path on which nobody listens, as a process does that was killed. A process that
+// another test starts at this moment has the listener too, until its exec: stale waits for that.
 func stale(t *testing.T, path string) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
@@ -129,14 +128,14 @@ func TestWhatIsAnothersIsLeftAlone(t *testing.T) {
 		}
 	}
 	go func() {
-		if c, err := other.Accept(); err == nil { // the look of listenUnix
+		if c, err := other.Accept(); err == nil { // the connection by which listenUnix finds out
 			c.Close()
 		}
 	}()
 	reaches(t, path("used"), other)
 }
 
-// A name that fits is not made too long by the way to its place.
+// A path of the greatest length works, although the socket is made in a folder beside it.
 func TestALongPathThatFits(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "s")
@@ -179,7 +178,7 @@ func TestAnothersSocketIsNotRemoved(t *testing.T) {
 	reaches(t, path, other)
 }
 
-// Between the look at a stale socket and its removal another process may have put its own there.
+// After staleSocket has found a stale socket, another process may replace it before place removes it.
 func TestASocketThatCameInBetweenIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -188,7 +187,7 @@ func TestASocketThatCameInBetweenIsLeftAlone(t *testing.T) {
 		var found fs.FileInfo
 		if wasStale {
 			stale(t, path)
-			// It is kept under another name, so that the new one has another number.
+			// The stale socket is kept under another name, so that the new one gets another inode.
 			if err := os.Link(path, filepath.Join(dir, "kept")); err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +236,7 @@ func TestOneOfManyThatStartAtOnceGetsThePlace(t *testing.T) {
 			t.Errorf("%d listen", len(won))
 		}
 		for _, l := range won {
-			// Those that came later have connected to see, and are before us in the queue.
+			// The processes that came later have connected to find out, and are in the queue before reaches.
 			go func() {
 				for {
 					c, err := l.Accept()

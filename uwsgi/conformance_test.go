@@ -15,8 +15,8 @@ import (
 
 var discard = log.New(io.Discard, "", 0)
 
-// The whole suite, behind a web server that speaks uwsgi. It does so over TCP, since that has a reset: over a Unix socket
-// nothing in the protocol tells a response that broke from one that ended.
+// The conformance suite runs behind a web server that speaks uwsgi. The two are connected by TCP,
+// which has a reset: over a Unix socket a response that was cut off may look like a whole one.
 func TestConformance(t *testing.T) {
 	gatewaytest.TestServer(t, func(t *testing.T, app gateway.Application) string {
 		addr := testhost.Backend(t, &uwsgi.Server{Application: app, ErrorLog: discard}, "tcp")

@@ -1,4 +1,5 @@
-// Package uwsgi serves an application over the uwsgi protocol, which nginx and Apache speak to uWSGI: one request a connection.
+// Package uwsgi serves an application over the uwsgi protocol, in which nginx and Apache speak to
+// the server uWSGI. The protocol has one request on a connection.
 //
 //	func main() {
 //		l, err := net.Listen("unix", "/run/app.sock")
@@ -8,107 +9,72 @@
 //		log.Fatal(uwsgi.Serve(l, app))
 //	}
 //
-// Nothing in the protocol says who is speaking: the host is trusted to say who the client is, so the socket must be the
-// host's alone.
+// The host says who the client is, and nothing in the protocol says who the host is. So nobody but
+// the host may be able to connect to the socket.
 package uwsgi
 
 import (
 	"context"
-	"errors"
 	"log"
 	"net"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
-	"example.com/gateway/internal/single"
+	"example.com/gateway/internal/oneshot"
+	"example.com/gateway/request"
 )
 
-// Serve accepts uwsgi connections from l and serves app on them, with the limits of a zero [Server]. It returns what
-// [Server.Serve] returns.
+// Serve accepts uwsgi connections from l and serves app on them, with the limits of a zero
+// [Server]. It returns what [Server.Serve] returns.
 func Serve(l net.Listener, app gateway.Application) error {
 	return (&Server{Application: app}).Serve(l)
 }
 
-// A Server serves one application. Fields must not be changed once Serve was called. In limits and timeouts, zero is the default
-// that the comment gives and a negative number is none.
+// A Server serves one application. No field may be changed once Serve was called.
 //
-// The environ's Vars are the variables that the host sends, with defaults for SERVER_NAME, SERVER_PORT and SERVER_PROTOCOL;
-// REQUEST_URI is there if the host sends it, as all do. Errors goes to ErrorLog. Multithread is true, Multiprocess too, since
-// hosts may address several; RunOnce is false.
+// The environ's Vars are the variables that the host sends, with defaults for SERVER_NAME,
+// SERVER_PORT and SERVER_PROTOCOL. REQUEST_URI is there if the host sends it, as all known hosts
+// do. Errors goes to ErrorLog. Multithread is true. Multiprocess is true as well, since a host may
+// address several processes. RunOnce is false.
 //
-// The Context ends with gateway.ErrDisconnected when a write finds that the host is gone or, once Done was asked for and the
-// body was read, when the host closes the connection; with context.DeadlineExceeded when a read of the body has run into ReadTimeout;
-// and with gateway.ErrShutdown when Shutdown has run out of time.
+// The Context ends with gateway.ErrDisconnected when a write finds that the host is gone. If the
+// application has asked for Done or Err, it also ends so when the host closes the connection, once
+// the body is read. It ends with context.DeadlineExceeded when a read of the body runs into
+// ReadTimeout, and with gateway.ErrShutdown when Shutdown has run out of time.
+//
+// Each connection has one request and is closed after it. So IdleTimeout has no effect, and
+// MaxRequests has one only if it is less than MaxConns. A packet of the protocol has less than 64
+// KiB of variables, whatever MaxHeaderBytes allows. A request has a CONTENT_LENGTH or no body; one
+// that says it is chunked gets a 411.
+//
+// A response that was cut off ends with a reset of the connection over TCP. Over a Unix socket the
+// host can tell only by a Content-Length.
 type Server struct {
 	// Application is called for each request, concurrently.
 	Application gateway.Application
 
-	// MaxConns is how many connections are open at a time, 10000; more wait in the kernel.
-	MaxConns int
+	// Limits has limits and timeouts. They are on by default.
+	request.Limits
 
-	// MaxRequests is how many requests are going on at a time, 10000. More get a 503.
-	MaxRequests int
-
-	// MaxHeaderBytes is the size of a request's variables, 1 MiB. More get a 431.
-	MaxHeaderBytes int
-
-	// MaxHeaders is the number of a request's variables, 1000. More get a 431.
-	MaxHeaders int
-
-	// MaxBodyBytes is the size of a request's body; unlimited if 0. A longer one gets a 413.
-	MaxBodyBytes int64
-
-	// ReadHeaderTimeout is how long a request's variables may take, 30 seconds.
-	ReadHeaderTimeout time.Duration
-
-	// ReadTimeout is how long the next bytes of a body may take, 60 seconds. Unlike net/http's it is not for the whole
-	// body, so that it can be on by default.
-	ReadTimeout time.Duration
-
-	// WriteTimeout is how long the host may accept nothing of what is being sent, 60 seconds.
-	WriteTimeout time.Duration
-
-	// ErrorLog gets what is written to Environ.Errors, and what goes wrong outside of requests; nil is the standard logger.
+	// ErrorLog gets the entries of Environ.Errors, and reports of connections that have no request.
+	// nil is the standard logger.
 	ErrorLog *log.Logger
 
-	once     sync.Once
-	single   single.Server
-	backend  backend.Server
-	inFlight atomic.Int64
+	server oneshot.Server
 }
 
-// Serve accepts connections from l until Shutdown or Close, and then returns gateway.ErrShutdown. It returns another error when
-// accepting failed for good; errors that pass, such as too many open files, are retried. It closes l.
+// Serve accepts connections from l until Shutdown or Close, and then returns gateway.ErrShutdown.
+// An error of Accept that passes by itself, such as too many open files, is logged, and Serve tries
+// again. Serve returns any other error, and one if Application is nil. It closes l.
+//
+// Serve may be called more than once, for several listeners, also concurrently.
 func (s *Server) Serve(l net.Listener) error {
-	if s.Application == nil {
-		return errors.New("uwsgi: no Application to serve")
-	}
-	s.once.Do(func() {
-		s.single = single.Server{
-			Protocol:    &protocol,
-			Application: s.Application,
-			Limits: backend.Limits{
-				MaxConns: s.MaxConns, MaxRequests: s.MaxRequests, MaxHeaderBytes: s.MaxHeaderBytes, MaxHeaders: s.MaxHeaders,
-				MaxBodyBytes: s.MaxBodyBytes, ReadHeaderTimeout: s.ReadHeaderTimeout, ReadTimeout: s.ReadTimeout,
-				WriteTimeout: s.WriteTimeout,
-			}.WithDefaults(),
-			ErrorLog: s.ErrorLog,
-			Backend:  &s.backend,
-			InFlight: &s.inFlight,
-		}
-		if s.single.ErrorLog == nil {
-			s.single.ErrorLog = log.Default()
-		}
-	})
-	return s.backend.Serve(l, s.single.Limits.MaxConns, s.single.ErrorLog, s.single.Handle)
+	return s.server.Serve(l, &protocol, s.Application, s.Limits, s.ErrorLog)
 }
 
-// Shutdown stops accepting and waits for the requests that are going on. If ctx ends before they do, it cancels their
-// contexts and returns ctx's error; Close then ends what is left.
-func (s *Server) Shutdown(ctx context.Context) error { return s.backend.Shutdown(ctx) }
+// Shutdown stops accepting and waits for the requests that are going on. If ctx ends before they
+// do, Shutdown ends their contexts and returns ctx's error. Close then ends what is left.
+func (s *Server) Shutdown(ctx context.Context) error { return s.server.Shutdown(ctx) }
 
-// Close stops at once: it closes all connections and cancels the requests' contexts, and does not wait for applications.
-func (s *Server) Close() error { return s.backend.Close() }
+// Close stops at once: it closes all connections and ends the requests' contexts. It does not wait
+// for applications.
+func (s *Server) Close() error { return s.server.Close() }

@@ -7,29 +7,30 @@ import (
 	"io"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
-	"example.com/gateway/internal/request"
-	"example.com/gateway/internal/single"
+	"example.com/gateway/internal/oneshot"
+	"example.com/gateway/request"
 )
 
-// The wire format of uwsgi, in its one use that web servers have for it: a packet of variables, the body, and an HTTP response
-// until the end of the connection.
+// The wire format of uwsgi as web servers use it: a packet of variables, the body, and a response
+// of HTTP that ends with the connection.
 
-var protocol = single.Protocol{
+var protocol = oneshot.Protocol{
 	Name:       "uwsgi",
 	ReadVars:   readVars,
 	AppendHead: appendHead,
 }
 
-// What is not uwsgi, or not a request. The connection is closed.
+// Errors for which the connection is closed: the host does not speak uwsgi, or does not send a
+// request.
 var (
 	errModifier = errors.New("uwsgi: a packet that is no WSGI request (modifier1 is not 0)")
 	errPairs    = errors.New("uwsgi: malformed variables")
 )
 
-// readVars reads a packet: modifier1, the size of the variables in 16 bits, little-endian, modifier2; then each name and value
-// with its size in front, again 16 bits. modifier1 0 is a request; modifier2 has no meaning for it, as for uWSGI.
-func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value string) error) error {
+// readVars reads a packet: a byte modifier1, which is 0 for a request, the size of the variables in
+// 16 bits, little-endian, a byte modifier2, which means nothing for a request, and then each name
+// and each value behind its size in 16 bits.
+func readVars(r *bufio.Reader, max int, add func(name, value string) error) error {
 	var header [4]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return err
@@ -38,14 +39,14 @@ func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value stri
 		return errModifier
 	}
 	size := int(binary.LittleEndian.Uint16(header[1:]))
-	if size > limits.MaxHeaderBytes {
+	if size > max {
 		return request.ErrHeaderTooLarge
 	}
-	rest, err := single.ReadString(r, size)
+	rest, err := oneshot.ReadString(r, size)
 	if err != nil {
 		return err
 	}
-	for rest != "" { // all variables are parts of this string
+	for rest != "" { // names and values are substrings of it
 		var name, value string
 		var ok bool
 		if name, rest, ok = cut(rest); !ok || name == "" {
@@ -61,7 +62,7 @@ func readVars(r *bufio.Reader, limits *backend.Limits, add func(name, value stri
 	return nil
 }
 
-// cut takes a string with its size in front off s.
+// cut splits s behind its first string, which has its size in front.
 func cut(s string) (value, rest string, ok bool) {
 	if len(s) < 2 {
 		return "", "", false
@@ -73,8 +74,10 @@ func cut(s string) (value, rest string, ok bool) {
 	return s[:n], s[n:], true
 }
 
-// appendHead appends the head of an HTTP response: Apache's mod_proxy_uwsgi wants a status line, and nginx takes one. The version
-// is the client's, where it is one of these two, and nothing else: it may be the client's in every byte, and more than a version.
+// appendHead appends the head of an HTTP response: Apache's mod_proxy_uwsgi wants a status line,
+// and nginx takes one. The version is the client's if that is HTTP/1.0 or HTTP/1.1. Any other
+// serverProtocol may have more in it than a version, such as the line break of a header that a
+// client wants to add.
 func appendHead(b []byte, status string, headers gateway.Headers, serverProtocol string) []byte {
 	if serverProtocol != "HTTP/1.0" && serverProtocol != "HTTP/1.1" {
 		serverProtocol = "HTTP/1.1"

@@ -14,18 +14,17 @@ import (
 	"testing/iotest"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/backend"
-	"example.com/gateway/internal/request"
 	"example.com/gateway/internal/testhost"
+	"example.com/gateway/request"
 	"example.com/gateway/uwsgi"
 )
 
-// sized is a string with its size in front.
+// sized returns a string behind its size.
 func sized(s string) string {
 	return string(binary.LittleEndian.AppendUint16(nil, uint16(len(s)))) + s
 }
 
-// packet is how a host writes variables.
+// packet returns variables as a host writes them.
 func packet(vars ...[2]string) string {
 	var b strings.Builder
 	for _, v := range vars {
@@ -36,11 +35,10 @@ func packet(vars ...[2]string) string {
 
 func block(s string) string { return "\x00" + sized(s)[:2] + "\x00" + s }
 
-// read reads the variables of in, and returns them with what comes after them.
-func read(in io.Reader, limits backend.Limits) (vars [][2]string, rest string, err error) {
-	limits = limits.WithDefaults()
+// read reads the variables of in, and returns them and the rest of in.
+func read(in io.Reader, max int) (vars [][2]string, rest string, err error) {
 	r := bufio.NewReader(in)
-	err = uwsgi.ReadVars(r, &limits, func(name, value string) error {
+	err = uwsgi.ReadVars(r, max, func(name, value string) error {
 		vars = append(vars, [2]string{name, value})
 		return nil
 	})
@@ -56,7 +54,8 @@ func TestWhatIsUwsgi(t *testing.T) {
 		want     [][2]string
 		rest     string
 	}{
-		{"variables and a body", packet([2]string{"A", "b"}, [2]string{"CC", "dd"}) + "body", [][2]string{{"A", "b"}, {"CC", "dd"}}, "body"},
+		{"variables and a body", packet([2]string{"A", "b"}, [2]string{"CC", "dd"}) + "body",
+			[][2]string{{"A", "b"}, {"CC", "dd"}}, "body"},
 		{"no variables", packet(), nil, ""},
 		{"empty values", packet([2]string{"A", ""}, [2]string{"B", ""}), [][2]string{{"A", ""}, {"B", ""}}, ""},
 		{"a name twice", packet([2]string{"A", "1"}, [2]string{"A", "2"}), [][2]string{{"A", "1"}, {"A", "2"}}, ""},
@@ -65,7 +64,7 @@ func TestWhatIsUwsgi(t *testing.T) {
 		{"any modifier2", "\x00\x00\x00\x07", nil, ""}, // it chooses among interpreters, of which there is one
 	} {
 		for _, in := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in))} {
-			if vars, rest, err := read(in, backend.Limits{}); !slices.Equal(vars, c.want) || rest != c.rest || err != nil {
+			if vars, rest, err := read(in, 1<<20); !slices.Equal(vars, c.want) || rest != c.rest || err != nil {
 				t.Errorf("%s: %.200q, %q, %v", c.name, vars, rest, err)
 			}
 		}
@@ -76,7 +75,7 @@ func TestWhatIsNotUwsgi(t *testing.T) {
 	t.Parallel()
 	for modifier := 1; modifier < 256; modifier++ { // 5 is PSGI, 14 CGI, 100 ping, 'G' the start of HTTP
 		in := string([]byte{byte(modifier), 0, 0, 0})
-		if _, _, err := read(strings.NewReader(in), backend.Limits{}); err == nil || !strings.Contains(err.Error(), "modifier1") {
+		if _, _, err := read(strings.NewReader(in), 1<<20); err == nil || !strings.Contains(err.Error(), "modifier1") {
 			t.Errorf("modifier1 %d: %v", modifier, err)
 		}
 	}
@@ -95,7 +94,8 @@ func TestWhatIsNotUwsgi(t *testing.T) {
 		"text after the last pair":       block(sized("A") + sized("b") + "junk"),
 		"a length that cuts the last up": packet([2]string{"A", "bb"})[:1] + "\x06\x00\x00" + sized("A") + sized("bb"),
 	} {
-		if _, _, err := read(strings.NewReader(in), backend.Limits{}); err == nil || !strings.Contains(err.Error(), "uwsgi: malformed") {
+		if _, _, err := read(strings.NewReader(in), 1<<20); err == nil ||
+			!strings.Contains(err.Error(), "uwsgi: malformed") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -104,10 +104,10 @@ func TestWhatIsNotUwsgi(t *testing.T) {
 func TestAPacketThatIsTooLargeIsNotRead(t *testing.T) {
 	t.Parallel()
 	in := packet([2]string{"A", strings.Repeat("x", 95)})
-	if _, rest, err := read(strings.NewReader(in), backend.Limits{MaxHeaderBytes: 99}); !errors.Is(err, request.ErrHeaderTooLarge) || len(rest) != 100 {
+	if _, rest, err := read(strings.NewReader(in), 99); !errors.Is(err, request.ErrHeaderTooLarge) || len(rest) != 100 {
 		t.Errorf("%v, %d bytes are left", err, len(rest))
 	}
-	if _, _, err := read(strings.NewReader(in), backend.Limits{MaxHeaderBytes: 100}); err != nil {
+	if _, _, err := read(strings.NewReader(in), 100); err != nil {
 		t.Error(err)
 	}
 }
@@ -117,7 +117,7 @@ func TestAPacketThatIsCutAnywhere(t *testing.T) {
 	t.Parallel()
 	whole := packet([2]string{"REQUEST_METHOD", "GET"}, [2]string{"HTTP_X", "y"})
 	for n := range len(whole) {
-		_, _, err := read(strings.NewReader(whole[:n]), backend.Limits{})
+		_, _, err := read(strings.NewReader(whole[:n]), 1<<20)
 		if want := io.ErrUnexpectedEOF; n > 0 && err != want || n == 0 && err != io.EOF {
 			t.Errorf("after %d bytes: %v", n, err)
 		}
@@ -135,14 +135,15 @@ func TestVariablesThatAreCutAnywhere(t *testing.T) {
 		all += sized(v[0]) + sized(v[1])
 	}
 	for n := range len(all) {
-		got, _, err := read(strings.NewReader(block(all[:n])), backend.Limits{})
+		got, _, err := read(strings.NewReader(block(all[:n])), 1<<20)
 		if i, whole := ends[n]; whole != (err == nil) || whole && !slices.Equal(got, vars[:i]) {
 			t.Errorf("after %d bytes: %q, %v", n, got, err)
 		}
 	}
 }
 
-// What was read, written again, is what was read, but for modifier2, which nobody reads.
+// Variables that were read and are written again give the same bytes, but for modifier2, which
+// nobody reads.
 func FuzzReadVars(f *testing.F) {
 	f.Add(packet([2]string{"A", "b"}, [2]string{"CC", ""}) + "body")
 	f.Add(packet())
@@ -150,8 +151,8 @@ func FuzzReadVars(f *testing.F) {
 	f.Add("\x00\xff\xff\x00abc")
 	f.Add(block("\xff\xffA"))
 	f.Fuzz(func(t *testing.T, in string) {
-		vars, rest, err := read(strings.NewReader(in), backend.Limits{})
-		again, trickled, oerr := read(iotest.OneByteReader(strings.NewReader(in)), backend.Limits{})
+		vars, rest, err := read(strings.NewReader(in), 1<<20)
+		again, trickled, oerr := read(iotest.OneByteReader(strings.NewReader(in)), 1<<20)
 		if fmt.Sprint(err) != fmt.Sprint(oerr) || !slices.Equal(vars, again) || trickled != rest {
 			t.Fatalf("at once %q, %v; byte by byte %q, %v", vars, err, again, oerr)
 		}
@@ -164,8 +165,8 @@ func FuzzReadVars(f *testing.F) {
 	})
 }
 
-// The status line says a version that has one of this form, whatever the host or the application makes of SERVER_PROTOCOL: the rest
-// of it would be a response of its own.
+// The version in the status line is HTTP/1.0 or HTTP/1.1, whatever the host or the application
+// makes of SERVER_PROTOCOL. More than a version would be headers, or a response of its own.
 func TestTheVersionOfTheStatusLine(t *testing.T) {
 	t.Parallel()
 	const evil = "HTTP/1.1 200 OK\r\nSet-Cookie: evil=1\r\nX-Rest:"
@@ -195,7 +196,8 @@ func TestTheVersionOfTheStatusLine(t *testing.T) {
 		}
 		io.WriteString(conn, packet([2]string{"REQUEST_METHOD", "GET"}, [2]string{"SERVER_PROTOCOL", c.protocol}))
 		answer, err := io.ReadAll(conn)
-		if got, _, _ := strings.Cut(string(answer), "\r\n"); got != c.want || strings.Contains(string(answer), "evil") || err != nil {
+		if got, _, _ := strings.Cut(string(answer), "\r\n"); got != c.want ||
+			strings.Contains(string(answer), "evil") || err != nil {
 			t.Errorf("%q: %q, %v, want %q", c.protocol, answer, err, c.want)
 		}
 		conn.Close()

@@ -1,324 +1,269 @@
 package validate
 
 import (
-	"hash/maphash"
+	"bytes"
 	"iter"
-	"reflect"
 	"runtime"
 	"slices"
-	"strconv"
-	"sync"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/sized"
 )
 
-// A body is the application's body as the server gets it.
-type body request
+// A body is the application's body as the server gets it. The request does not refer to its body:
+// the garbage collector must be able to find a body that the server has dropped.
+type body struct {
+	r       *request
+	result  gateway.Body    // what the application returned
+	cleanup runtime.Cleanup // reports a body that was not closed; none in the inner half
 
-// A watched body is one that may never be closed. The request has no reference to it, so that it is collected when the server has
-// none.
-type watched struct {
-	*body
-	cleanup runtime.Cleanup
+	// Guarded by r.flow.mu.
+	said      sized.Size // the size that the server was told
+	isLimited bool       // the server has set a limit
+	hasBlocks bool       // Blocks was called
+	hasRanged bool       // an iteration has begun
+	isRanging bool       // an iteration is going on
+	wasClosed bool       // Close was called
 }
 
-// Close implements gateway.Body.
-func (w *watched) Close() error {
-	w.cleanup.Stop()
-	return w.body.Close()
-}
-
+// Respond asks the bodies of the root package for their size, and sets their limit. The lint passes
+// both on, so that the response keeps its Content-Length.
 var (
 	_ gateway.Body  = (*body)(nil)
 	_ sized.Body    = (*body)(nil)
 	_ sized.Limited = (*body)(nil)
-	_ gateway.Body  = (*watched)(nil)
 )
 
-// Size implements sized.Body: the Content-Length that is computed from it must not be lost.
+func newBody(r *request, result gateway.Body) *body {
+	b := &body{r: r, result: result, said: sized.Unknown}
+	if !r.isInner() { // flow.end reports an inner body that was not closed
+		leaked := r.lint.finding(outside, "R21", "a body was never closed, and nobody can close it any more", trail())
+		b.cleanup = runtime.AddCleanup(b, func(l *lint) { l.send(leaked, nil) }, r.lint)
+	}
+	return b
+}
+
+// Size implements sized.Body.
 func (b *body) Size() sized.Size {
-	b.size = sized.Of(b.result)
-	return b.size
+	size := sized.Of(b.result)
+	b.r.flow.lock()
+	defer b.r.flow.unlock()
+	b.said = size
+	return size
 }
 
 // Limit implements sized.Limited.
 func (b *body) Limit(n sized.Limit) {
-	b.size.Bytes, b.limited = -1, true // it may now be less
+	b.r.flow.lock()
+	b.isLimited = true
+	b.r.flow.unlock()
 	sized.SetLimit(b.result, n)
 }
 
 // Blocks implements gateway.Body.
 func (b *body) Blocks() iter.Seq2[[]byte, error] {
-	r := (*request)(b)
-	seq := r.result.Blocks()
-	r.mu.Lock()
-	again, closed := r.blocked, r.closed
-	r.blocked, r.seq = true, seq
-	r.mu.Unlock()
+	r := b.r
+	r.flow.lock()
 	switch {
-	case closed:
+	case b.wasClosed:
 		r.find(outside, "R21", "Blocks was called after Close")
-	case again:
+	case b.hasBlocks:
 		r.find(outside, "R26", "Blocks was called a second time, and a body is for one iteration")
 	}
+	b.hasBlocks = true
+	r.flow.unlock()
+
+	seq := b.result.Blocks()
 	if seq == nil {
-		r.findAt(inside, "R15", "Blocks returned nil", placeOf(r.result))
+		r.flow.lock()
+		defer r.flow.unlock()
+		r.findAt(placeOf(b.result), inside, "R15", "Blocks returned nil")
 		return nil
 	}
-	return b.each
+	return func(yield func([]byte, error) bool) { b.each(seq, yield) }
 }
 
-// each is the iteration.
-func (b *body) each(yield func([]byte, error) bool) {
-	r := (*request)(b)
-	r.mu.Lock()
-	again, closed := r.ranged, r.closed
-	r.ranging, r.ranged, r.next = true, true, yield
-	seq := r.seq
-	r.mu.Unlock()
+// each is the iteration: it hands each of the application's blocks to yield.
+func (b *body) each(seq iter.Seq2[[]byte, error], yield func([]byte, error) bool) {
+	r := b.r
+	it := &iteration{b: b, yield: yield}
+	r.flow.lock()
 	switch {
-	case closed:
+	case b.wasClosed:
 		r.find(outside, "R21", "the blocks were ranged after Close")
-	case again:
+	case b.hasRanged:
 		r.find(outside, "R26", "the blocks were ranged a second time, and a body is for one iteration")
 	}
-	r.flow.begin(r)
-	if r.alone {
-		r.enter()
-		defer r.leave()
-	}
-	ended := false
-	defer func() {
-		r.mu.Lock()
-		r.ranging = false
-		if !ended {
-			r.mu.Unlock()
-			return
+	b.hasRanged, b.isRanging = true, true
+	r.flow.iterationBegins(r)
+	r.flow.unlock()
+
+	r.enter()
+	defer r.leave()
+	hasEnded := false
+	defer func() { // also if the application panics or ends its goroutine
+		r.flow.lock()
+		defer r.flow.unlock()
+		b.isRanging, it.isOver = false, true
+		if hasEnded {
+			it.checkEnd()
 		}
-		s, cut := r.seen, r.stopped || r.failed
-		r.mu.Unlock()
-		r.checkEnd(&s, r.size, cut)
 	}()
-	seq(r.yield)
-	ended = true
-}
-
-// yield passes a block on to the server.
-func (r *request) yield(block []byte, err error) bool {
-	r.mu.Lock()
-	yield := r.next
-	stopped, ranging := r.stopped, r.ranging
-	started, swallowed := r.seen.started, r.seen.err != nil
-	if err != nil {
-		r.failed, r.seen.err = true, nil // handed on
-	} else {
-		r.seen.blocks++
-	}
-	first := r.seen.blocks == 1
-	wrong := err == nil && !stopped && ranging && r.seen.add(block, r.head)
-	if len(block) > 0 && err == nil && r.seen.stated != nil && r.seen.err == nil {
-		r.seen.sent = true
-	}
-	r.mu.Unlock()
-	switch {
-	case stopped:
-		r.find(inside, "R22", "the body went on after yield had returned false")
-		return yield(block, err)
-	case !ranging:
-		r.find(inside, "R22", "yield was called after the iteration had ended")
-		return yield(block, err)
-	case err != nil:
-		r.flow.fail(r, err)
-		return r.hand(yield, block, err)
-	case len(block) == 0: // allowed before start, too: it sends nothing (R76)
-		return r.hand(yield, block, nil)
-	case !started:
-		r.find(inside, "R23", "a block came before start was called")
-	case swallowed:
-		r.swallowed(caller(inside))
-	}
-	if wrong {
-		r.checkContent("R85")
-	}
-	if r.flow != nil {
-		r.flow.checkKept(r, block)
-	}
-
-	// Who writes to a block while the server has it shows in which of the two is not what it was.
-	var given []byte
-	if n := len(block); first && n <= len(r.block) {
-		given = r.block[:n:n]
-		copy(given, block)
-	} else {
-		given = append(make([]byte, 0, n), block...)
-	}
-	was := printOf(block)
-	going := r.hand(yield, given, nil)
-	if string(given) != string(block) {
-		if printOf(block) != was {
-			r.find(inside, "D8", "the body wrote to its block before yield had returned")
-		} else if !mapped() {
-			r.findAt(outside, "D8", "a block was changed by what it was handed to", placeOf(yield))
-		}
-	}
-	poison(given)
-	if r.flow != nil {
-		r.flow.overwritten(r, given, block)
-	}
-	return going
-}
-
-// A print is what a block is known by when it may have changed: a small one is all of itself, which costs less.
-type print struct {
-	small [len(request{}.block)]byte
-	sum   uint64
-}
-
-var seed = maphash.MakeSeed()
-
-func printOf(block []byte) (p print) {
-	if len(block) <= len(p.small) {
-		copy(p.small[:], block)
-	} else {
-		p.sum = maphash.Bytes(seed, block)
-	}
-	return p
-}
-
-// poisonByte is what a block is overwritten with.
-const poisonByte = 0xDB
-
-var poisoned = [8]byte{poisonByte, poisonByte, poisonByte, poisonByte, poisonByte, poisonByte, poisonByte, poisonByte}
-
-// poison makes garbage of a block, for one who kept it.
-func poison(block []byte) {
-	for i := range block {
-		block[i] = poisonByte
-	}
-}
-
-// hand calls the server's yield.
-func (r *request) hand(yield func([]byte, error) bool, block []byte, err error) bool {
-	if r.alone {
-		r.leave() // a server that has one thread may now turn to another request
-		defer r.lint.running.Add(1)
-	}
-	arrived := 0
-	if r.flow != nil {
-		arrived = r.flow.arrive(r)
-	}
-	going := yield(block, err)
-	if !going {
-		r.mu.Lock()
-		r.stopped = true
-		r.mu.Unlock()
-	}
-	if err == nil && r.flow != nil {
-		r.flow.moveOn(r, arrived, going, yield)
-	}
-	return going
-}
-
-// checkEnd checks a body whose iteration has come to its end, or was cut short.
-func (r *request) checkEnd(s *response, size sized.Size, cut bool) {
-	if s.err != nil {
-		r.swallowed(placeOf(r.lint.app))
-	}
-	if cut {
-		return
-	}
-	r.flow.finished(r, s.err != nil)
-	bad := func(rule, seen string) { r.findAt(inside, rule, seen, placeOf(r.lint.app)) }
-	if !s.started {
-		bad("R23", "the body ended, and start was not called")
-	}
-	if s.stated != nil && s.stated.head.length > s.bytes && !r.head && !s.stated.head.bodiless() && s.err == nil {
-		h := s.stated.head
-		bad("R87", "Content-Length is "+strconv.FormatInt(h.length, 10)+", and there were "+strconv.FormatInt(s.bytes, 10)+" bytes")
-	}
-	if size.Blocks >= 0 && size.Blocks != s.blocks || size.Bytes >= 0 && size.Bytes != s.bytes {
-		bad("R20", "the body said "+strconv.Itoa(size.Blocks)+" blocks, "+strconv.FormatInt(size.Bytes, 10)+
-			" bytes (-1 is unknown), and had "+strconv.Itoa(s.blocks)+", "+strconv.FormatInt(s.bytes, 10))
-	}
+	seq(it.take)
+	hasEnded = true
 }
 
 // Close implements gateway.Body.
 func (b *body) Close() error {
-	r := (*request)(b)
-	r.mu.Lock()
-	again, ranging, given, stated := r.closed, r.ranging, r.seen.given, r.seen.stated
-	r.closed = true
-	r.mu.Unlock()
+	r := b.r
+	b.cleanup.Stop()
+	r.flow.lock()
+	again := b.wasClosed
+	b.wasClosed = true
 	switch {
 	case again:
 		r.find(outside, "R21", "Close was called a second time")
-		return r.result.Close()
-	case ranging:
+	case b.isRanging:
 		r.find(outside, "R21", "Close was called during the iteration")
 	}
-	defer r.end()
-	err := r.result.Close()
-	if stated != nil && !slices.Equal(given, stated.headers) {
-		r.find(outside, "R67", "the list that start was given was changed later")
+	r.flow.unlock()
+
+	defer func() {
+		r.flow.lock()
+		defer r.flow.unlock()
+		if !again {
+			if !slices.Equal(r.given, r.headers) {
+				r.find(outside, "R67", "the list that start was given was changed later")
+			}
+			r.end()
+		}
+	}()
+	return b.result.Close()
+}
+
+// An iteration is one range over the blocks of a body.
+type iteration struct {
+	b     *body
+	yield func([]byte, error) bool // the server's
+
+	// Guarded by b.r.flow.mu.
+	stopped bool // yield has returned false
+	failed  bool // the body has yielded an error
+	isOver  bool // the body has returned
+	blocks  int
+	bytes   int64
+}
+
+// take is the yield that the application gets.
+func (it *iteration) take(block []byte, err error) bool {
+	switch {
+	case !it.check(block, err):
+		return it.yield(block, err)
+	case err != nil || len(block) == 0:
+		return it.hand(block, err)
 	}
-	return err
+	// The server gets a copy. If the block changes during the step, the body has written to it; if
+	// the copy does, the server has.
+	given, was := copyOf(block), copyOf(block)
+	goOn := it.hand(given, nil)
+
+	r := it.b.r
+	r.flow.lock()
+	defer r.flow.unlock()
+	switch {
+	case !bytes.Equal(block, was):
+		r.find(inside, "D8", "the body wrote to its block before yield had returned")
+	case !bytes.Equal(given, was):
+		r.findAt(placeOf(it.yield), outside, "D8", "a block was changed by what it was handed to")
+	}
+	overwrite(given)
+	r.flow.blockEnds(r, given, was)
+	return goOn
 }
 
-// A leak is what is known of a body that may never be closed. It must not reach the body.
-type leak struct {
-	lint *lint
-	pcs  [6]uintptr
-}
-
-// mayLeak reports that a body is to be watched: one that gateway.Respond did not get itself, for that closes every body
-// before it returns. Middleware that hands start on as it is takes a look at the stack to tell. It is called by Call.
-func (r *request) mayLeak() bool {
-	if r.lint.inner { // the outer half looks after it
+// check checks a block or an error that the application yields. It reports whether the application
+// may yield at all.
+func (it *iteration) check(block []byte, err error) bool {
+	r := it.b.r
+	r.flow.lock()
+	defer r.flow.unlock()
+	switch {
+	case it.stopped:
+		r.find(inside, "R22", "the body went on after yield had returned false")
 		return false
-	}
-	if reflect.ValueOf(r.start).Pointer() != r.lint.respond {
+	case it.isOver:
+		r.find(inside, "R22", "yield was called after the iteration had ended")
+		return false
+	case err != nil:
+		it.failed, r.err = true, nil // an error of start is passed on, too
+		r.flow.bodyFails(r, err)
 		return true
 	}
-	var caller [1]uintptr
-	return r.thorough && (runtime.Callers(3, caller[:]) != 1 || caller[0] != respondPCs().call)
+	it.blocks++
+	it.bytes += int64(len(block))
+	if len(block) == 0 { // allowed before start, since it sends nothing (R76)
+		return true
+	}
+	tooLong := "R85"
+	if _, hasLimit := it.b.result.(sized.Limited); hasLimit && !it.b.isLimited {
+		tooLong = "" // R137: the body stops at a limit, and the server has set none
+	}
+	r.checkBlock(block, tooLong)
+	switch {
+	case !r.started:
+		r.find(inside, "R23", "a block came before start was called")
+	case r.err != nil:
+		r.findSwallowed(r.place(inside))
+	case r.head != nil:
+		r.sent = true
+	}
+	return true
 }
 
-// respondPCs is where gateway.Respond calls an application, and the start that it gives.
-var respondPCs = sync.OnceValue(func() (p probe) {
-	_ = gateway.Respond(&p, new(gateway.Environ), nowhere{})
-	return p
-})
+// hand calls the server's yield.
+func (it *iteration) hand(block []byte, err error) bool {
+	r := it.b.r
+	r.leave() // meanwhile a server of one thread may take another request on
+	defer r.enter()
 
-type probe struct{ call, start uintptr }
-
-// Call implements gateway.Application.
-func (p *probe) Call(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	var caller [1]uintptr
-	runtime.Callers(2, caller[:])
-	p.call, p.start = caller[0], reflect.ValueOf(start).Pointer()
-	return nil, gateway.ErrEnded
+	r.flow.lock()
+	steps := r.flow.stepBegins(r)
+	r.flow.unlock()
+	goOn := it.yield(block, err)
+	r.flow.lock()
+	defer r.flow.unlock()
+	if !goOn {
+		it.stopped = true
+	} else if err == nil {
+		r.flow.stepEnds(r, steps, it.yield)
+	}
+	return goOn
 }
 
-type nowhere struct{}
-
-func (nowhere) WriteHead(string, gateway.Headers) error { return gateway.ErrDisconnected }
-func (nowhere) Write([]byte) (int, error)               { return 0, gateway.ErrDisconnected }
-
-// watch sees to it that a body which is never closed is found, when the garbage collector finds it.
-func watch(r *request) *watched {
-	k := &leak{lint: r.lint}
-	runtime.Callers(3, k.pcs[:])
-	w := &watched{body: (*body)(r)}
-	w.cleanup = runtime.AddCleanup(w, (*leak).found, k)
-	return w
-}
-
-func (k *leak) found() {
-	f := k.lint.finding(outside, "R21", "a body was never closed, and nobody can close it any more", trail(k.pcs[:]))
-	if k.lint.report != nil {
-		k.lint.report(f)
+// checkEnd checks a response whose body has returned from its iteration. flow.mu is held.
+func (it *iteration) checkEnd() {
+	r := it.b.r
+	place := placeOf(r.lint.app)
+	swallowed := r.err != nil
+	if swallowed {
+		r.findSwallowed(place)
+	}
+	if it.stopped || it.failed {
 		return
 	}
-	k.lint.late.add(f)
+	r.flow.bodyEnds(r, swallowed)
+	if !r.started {
+		r.findAt(place, inside, "R23", "the body ended, and start was not called")
+	}
+	if h := r.head; h != nil && h.length > r.bytes && !r.isHEAD && !h.isBodiless() && !swallowed {
+		r.findAt(place, inside, "R87", "Content-Length is %d, and there were %d bytes", h.length, r.bytes)
+	}
+	said := it.b.said
+	if it.b.isLimited {
+		said.Bytes = -1
+	}
+	if said.Blocks >= 0 && said.Blocks != it.blocks || said.Bytes >= 0 && said.Bytes != it.bytes {
+		r.findAt(place, inside, "R20", "the body said %d blocks, %d bytes (-1 is unknown), and had %d, %d",
+			said.Blocks, said.Bytes, it.blocks, it.bytes)
+	}
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// wsgirefChecks has each check of wsgiref.validate, what becomes of it here, and the case of
-// TestEachMistakeIsFoundAndNothingElse or TestBodyThatIsNeverClosedIsFound that shows it. A check without a case has no meaning in
-// Go, or is left out, and the text says why.
+// wsgirefChecks has each check of wsgiref.validate with its number in docs/suites.md, what the lint does instead, and
+// the case of TestEachMistakeIsFoundAndNothingElse or TestBodyThatIsNeverClosedIsFound that shows it. If there is no
+// case, the check means nothing in Go or is left out, and the text says why.
 var wsgirefChecks = []struct{ check, here, test string }{
 	{"V1", "the application is called with two arguments: the signature of Call; R12 for nil ones", "nil start"},
 	{"V2", "no keywords: Go has none", ""},
@@ -62,7 +62,7 @@ var wsgirefChecks = []struct{ check, here, test string }{
 	{"V49", "close was called before the garbage collector came: R21", "a body that is never closed"},
 }
 
-// wsgirefMisses is what the reference says that wsgiref.validate does not check.
+// wsgirefMisses has the rules of PEP 3333 that wsgiref.validate does not check.
 var wsgirefMisses = []struct{ missed, test string }{
 	{"hop-by-hop headers (R72)", "hop-by-hop Connection"},
 	{"a second start (R82)", "second start without a cause"},
@@ -74,7 +74,7 @@ var wsgirefMisses = []struct{ missed, test string }{
 	{"control characters in the status (R66)", "status with a line end"},
 	{"the rules of file_wrapper", ""}, // Reader is a Body of the library, and keeps them
 	{"environ still valid on the way to an inner application", "breaks the path"},
-	// An application need not know of HEAD, and who takes more than the first block may be middleware that measures: docs/suites.md.
+	// An application need not know of HEAD, and a middleware that measures may range the whole body: docs/suites.md.
 	{"bodies in answer to HEAD", ""},
 	{"reads past CONTENT_LENGTH (R56)", "reads on past the end"},
 }
@@ -105,7 +105,7 @@ func TestEveryCheckOfWsgirefHasItsPlace(t *testing.T) {
 	for _, c := range wsgirefMisses {
 		check(c.missed, c.test)
 	}
-	for _, c := range wsgirefChecks { // a rule that the text names is one that its case finds
+	for _, c := range wsgirefChecks { // the case must find a rule that the text names
 		if c.test == "" || c.check == "V49" {
 			continue
 		}

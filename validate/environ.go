@@ -4,253 +4,219 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/header"
 )
 
-// checkEnviron checks what the server, or a middleware in its place, has made of the request.
-func (r *request) checkEnviron() {
-	usual := r.readVars()
-	if usual && (!r.thorough || r.soundVars()) && (r.env.URLScheme == "http" || r.env.URLScheme == "https") &&
-		r.in != nil && r.errors != nil && r.env.Extra == nil {
-		return
-	}
-	bad := func(rule, seen string) { r.find(outside, rule, seen) }
-	vars := r.env.Vars
+// checkEnviron checks the Environ that the server, or a middleware in its place, gives the
+// application. flow.mu is held.
+func (r *request) checkEnviron(env *gateway.Environ) {
+	bad := func(rule, format string, args ...any) { r.find(outside, rule, format, args...) }
 	for _, v := range variables {
-		if seen := v.check(vars[v.name], vars); seen != "" {
-			bad(v.rule, v.name+seen)
+		switch value := env.Vars[v.name]; {
+		case v.isRight(value, env.Vars):
+		case value == "":
+			bad(v.rule, "%s is missing", v.name)
+		default:
+			bad(v.rule, "%s is %s", v.name, header.Quote(value))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		if value := vars[name]; hasLineBreak(name, value) {
-			bad("C28", name+" has a line break or NUL: "+quote(value))
+	for _, name := range slices.Sorted(maps.Keys(env.Vars)) {
+		if value := env.Vars[name]; strings.HasPrefix(name, "HTTP_") && strings.ContainsAny(value, "\r\n\x00") {
+			bad("C28", "%s has a line break or NUL: %s", name, header.Quote(value))
 		}
 	}
-	if s := r.env.URLScheme; s != "http" && s != "https" {
-		bad("R43", "URLScheme is "+quote(s))
+	if s := env.URLScheme; s != "http" && s != "https" {
+		bad("R43", "URLScheme is %s", header.Quote(s))
 	}
-	if r.in == nil {
+	if env.Input == nil {
 		bad("R44", "Input is nil")
 	}
-	if r.errors == nil {
+	if env.Errors == nil {
 		bad("R45", "Errors is nil")
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.env.Extra)) {
+	for _, name := range slices.Sorted(maps.Keys(env.Extra)) {
 		if !isExtraName(name) {
-			bad("R53", "Extra has "+quote(name))
+			bad("R53", "Extra has %s", header.Quote(name))
 		}
 	}
 }
 
-// variables are those that have a form, and the rule for it. check returns what is wrong with a value.
+// variables has the rules for the values of variables. The value of a missing variable is "".
 var variables = []struct {
 	name, rule string
-	check      func(value string, vars map[string]string) (seen string)
+	isRight    func(value string, vars map[string]string) bool
 }{
-	{"REQUEST_METHOD", "R28", func(value string, _ map[string]string) string { return unless(isToken(value), value) }},
-	{"SCRIPT_NAME", "R29", func(value string, _ map[string]string) string { return unless(value == "" || value[0] == '/', value) }},
-	// The root is "": with "/" a URL that is put together begins with two slashes. Environ.ShiftPath makes a "/" out of a
-	// path that has such.
-	{"SCRIPT_NAME", "R29", func(value string, vars map[string]string) string {
-		return unless(value != "/" || vars["PATH_INFO"] == "" || strings.Contains(vars["REQUEST_URI"], "//"), value)
+	{"REQUEST_METHOD", "R28", func(value string, _ map[string]string) bool { return header.IsToken(value) }},
+	{"SCRIPT_NAME", "R29", isPath},
+	// The root is "": with "/" the path of Environ.URL begins with two slashes. That is right only
+	// if the client has sent two slashes, of which Environ.ShiftPath makes a "/".
+	{"SCRIPT_NAME", "R29", func(value string, vars map[string]string) bool {
+		return value != "/" || vars["PATH_INFO"] == "" || strings.Contains(vars["REQUEST_URI"], "//")
 	}},
-	{"PATH_INFO", "R30", func(value string, _ map[string]string) string { return unless(value == "" || value[0] == '/', value) }},
-	{"CONTENT_LENGTH", "C10", func(value string, _ map[string]string) string { return unless(value == "" || isLength(value), value) }},
-	{"SERVER_NAME", "R32", func(value string, _ map[string]string) string { return unless(value != "", value) }},
-	{"SERVER_PORT", "R32", func(value string, _ map[string]string) string { return unless(value != "", value) }},
-	{"SERVER_PORT", "C24", func(value string, _ map[string]string) string { return unless(value == "" || isDigits(value), value) }},
-	{"SERVER_PROTOCOL", "R33", func(value string, _ map[string]string) string { return unless(value != "", value) }},
-	{"HTTP_PROXY", "D6", func(value string, _ map[string]string) string { return unless(value == "", value) }},
-	{"HTTP_CONTENT_TYPE", "D6", func(value string, _ map[string]string) string { return unless(value == "", value) }},
-	{"HTTP_CONTENT_LENGTH", "D6", func(value string, _ map[string]string) string { return unless(value == "", value) }},
+	{"PATH_INFO", "R30", isPath},
+	{"CONTENT_LENGTH", "C10", func(value string, _ map[string]string) bool {
+		_, ok := header.ParseLength(value)
+		return ok || value == ""
+	}},
+	{"SERVER_NAME", "R32", isThere},
+	{"SERVER_PORT", "R32", isThere},
+	{"SERVER_PORT", "C24", func(value string, _ map[string]string) bool { return value == "" || isDigits(value) }},
+	{"SERVER_PROTOCOL", "R33", isThere},
+	{"HTTP_PROXY", "D6", isAbsent},
+	{"HTTP_CONTENT_TYPE", "D6", isAbsent},
+	{"HTTP_CONTENT_LENGTH", "D6", isAbsent},
 }
 
-func unless(ok bool, value string) (seen string) {
-	switch {
-	case ok:
-		return ""
-	case value == "":
-		return " is missing"
-	}
-	return " is " + quote(value)
-}
+func isThere(value string, _ map[string]string) bool  { return value != "" }
+func isAbsent(value string, _ map[string]string) bool { return value == "" }
+func isPath(value string, _ map[string]string) bool   { return value == "" || value[0] == '/' }
 
-// readVars takes what the lint needs of Vars, and reports whether that is as it is in most requests.
-func (r *request) readVars() (usual bool) {
-	method, length := r.env.Vars["REQUEST_METHOD"], r.env.Vars["CONTENT_LENGTH"]
-	r.head = method == "HEAD"
-	r.input.length = -1
-	if length != "" {
-		n, ok := parseLength(length)
-		if !ok {
-			return false
-		}
-		r.input.length = n
-	}
-	return method == "GET" || isToken(method)
-}
-
-// soundVars is what checkEnviron has to say of Vars, for less.
-func (r *request) soundVars() bool {
-	vars := r.env.Vars
-	for i := range variables {
-		if v := &variables[i]; v.check(vars[v.name], vars) != "" {
-			return false
-		}
-	}
-	for name, value := range vars {
-		if hasLineBreak(name, value) {
-			return false
-		}
-	}
-	return true
-}
-
-func hasLineBreak(name, value string) bool {
-	return strings.HasPrefix(name, "HTTP_") && strings.ContainsAny(value, "\r\n\x00")
-}
-
-// isExtraName accepts lower case, digits and underscores with a dot between (R53).
+// isExtraName reports whether a name is of lower-case letters, digits, underscores and at least one
+// dot (R53).
 func isExtraName(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '_', c == '.':
-		default:
-			return false
-		}
-	}
-	return strings.Contains(s, ".")
+	return strings.Contains(s, ".") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.") == ""
 }
 
-// A reading is how far Input was read.
-type reading struct {
-	length int64 // CONTENT_LENGTH, or -1
-	bytes  int64
-	ended  uint8 // by io.EOF, so often, up to maxEnds
-	idle   uint8 // reads that returned nothing, in a row
+// wrapStreams puts the lint between the application and its streams. A stream has a Close only if
+// the server's stream has one: gateway.Reader, for one, closes whatever has a Close.
+func (r *request) wrapStreams(env *gateway.Environ) {
+	in := &input{r: r, in: env.Input, length: -1}
+	if n, ok := header.ParseLength(env.Vars["CONTENT_LENGTH"]); ok {
+		in.length = n
+	}
+	switch c := env.Input.(type) {
+	case nil:
+	case io.Closer:
+		r.env.Input = struct {
+			*input
+			*closer
+		}{in, &closer{r, "Input", c}}
+	default:
+		r.env.Input = in
+	}
+	log := &errorLog{r, env.Errors}
+	switch c := env.Errors.(type) {
+	case nil:
+	case io.Closer:
+		r.env.Errors = struct {
+			*errorLog
+			*closer
+		}{log, &closer{r, "Errors", c}}
+	default:
+		r.env.Errors = log
+	}
 }
 
-// wrapStreams puts the lint between the application and its streams. They have a Close only if the server's have: with
-// one that is not there, gateway.Reader and others would close what nobody else can.
-func (r *request) wrapStreams() {
-	switch in := r.in.(type) {
-	case nil:
-	case io.Closer:
-		r.env.Input = inputCloser{(*input)(r), in}
-	default:
-		r.env.Input = (*input)(r)
-	}
-	switch log := r.errors.(type) {
-	case nil:
-	case io.Closer:
-		r.env.Errors = errorsCloser{(*errorLog)(r), log}
-	default:
-		r.env.Errors = (*errorLog)(r)
-	}
-}
+const (
+	// maxIdle is how many Reads in a row may return nothing and no error, as in package bufio.
+	maxIdle = 100
+
+	// maxEnds is how many Reads may return io.EOF. A parser, a drain and a middleware may each read
+	// to the end, and one of them may make sure. Only a loop that ignores io.EOF goes on.
+	maxEnds = 4
+)
 
 // An input is the Input that the application gets.
-type input request
+type input struct {
+	r  *request
+	in io.Reader // the server's
+
+	// Guarded by r.flow.mu.
+	length int64 // CONTENT_LENGTH, or -1
+	bytes  int64
+	ends   int // how many Reads have returned io.EOF, up to maxEnds
+	idle   int // how many Reads in a row have returned nothing and no error
+}
 
 // Read implements io.Reader.
 func (in *input) Read(p []byte) (int, error) {
-	r := (*request)(in)
-	if r.isOver() {
+	r := in.r
+	r.flow.lock()
+	switch { // before the Read: a middleware that passes the Read on is not to blame
+	case r.phase == over:
 		r.find(inside, "D5", "Input was read after the response was over")
-		return r.in.Read(p)
+	case in.ends == maxEnds && len(p) > 0:
+		r.find(inside, "R56", "Input was read after it had ended with io.EOF %d times", maxEnds)
 	}
-	r.mu.Lock()
-	again := r.input.ended == maxEnds && len(p) > 0
-	r.mu.Unlock()
-	if again { // said before the Read, so that middleware that passes it on is not blamed
-		r.find(inside, "R56", "Input was read after it had ended with io.EOF "+strconv.Itoa(maxEnds)+" times")
-	}
-	n, err := r.in.Read(p)
-	if way, rule, seen := r.read(len(p), n, err); rule != "" {
-		r.find(way, rule, seen)
+	r.flow.unlock()
+
+	n, err := in.in.Read(p)
+
+	r.flow.lock()
+	defer r.flow.unlock()
+	if r.phase != over { // the response may have ended during the Read
+		in.check(len(p), n, err)
 	}
 	return n, err
 }
 
-// maxIdle is how often a Read may return nothing: as in the bufio package. maxEnds is how often the end may be met: once by each
-// of a parser that wants to be sure, whoever drains what is left, and middleware that does so too; a loop that does not know io.EOF
-// goes on.
-const maxIdle, maxEnds = 100, 4
-
-// read follows one Read, and returns the rule that was broken.
-func (r *request) read(size, n int, err error) (w way, rule, seen string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	in := &r.input
+// check checks the results of a Read into a slice of size bytes. r.flow.mu is held.
+func (in *input) check(size, n int, err error) {
+	bad := func(rule, format string, args ...any) { in.r.find(outside, rule, format, args...) }
 	switch {
-	case r.isOver(): // while it waited
-		return
 	case n < 0 || n > size:
-		return outside, "R54", "Read returned " + strconv.Itoa(n) + " for a slice of " + strconv.Itoa(size)
+		bad("R54", "Read returned %d for a slice of %d", n, size)
+		return
 	case size == 0:
 		return
-	case in.ended > 0 && (n > 0 || err == nil):
-		return outside, "R58", "Read returned " + strconv.Itoa(n) + " bytes and " + textOf(err) + " after io.EOF"
-	case in.ended > 0:
-		if err == io.EOF && in.ended < maxEnds {
-			in.ended++
+	case in.ends > 0 && (n > 0 || err == nil):
+		bad("R58", "Read returned %d bytes and %s after io.EOF", n, textOf(err))
+		return
+	case in.ends > 0:
+		if err == io.EOF {
+			in.ends = min(in.ends+1, maxEnds)
 		}
 		return
 	}
 	in.bytes += int64(n)
 	if err == io.EOF {
-		in.ended = 1
+		in.ends = 1
 	}
 	if n > 0 || err != nil {
 		in.idle = 0
-	} else if in.idle++; in.idle >= maxIdle {
-		in.idle = 0
-		return outside, "R54", "Read returned nothing, and no error, " + strconv.Itoa(maxIdle) + " times in a row"
+	} else if in.idle++; in.idle == maxIdle {
+		bad("R54", "Read returned nothing, and no error, %d times in a row", maxIdle)
 	}
 	switch {
 	case in.length < 0:
 	case in.bytes > in.length:
-		return outside, "R55", "CONTENT_LENGTH is " + strconv.FormatInt(in.length, 10) + ", and Input has at least " +
-			strconv.FormatInt(in.bytes, 10) + " bytes"
-	case in.ended > 0 && in.bytes < in.length:
-		return outside, "D5", "CONTENT_LENGTH is " + strconv.FormatInt(in.length, 10) + ", and Input ends with io.EOF after " +
-			strconv.FormatInt(in.bytes, 10) + " bytes"
+		bad("R55", "CONTENT_LENGTH is %d, and Input has at least %d bytes", in.length, in.bytes)
+	case in.ends > 0 && in.bytes < in.length:
+		bad("D5", "CONTENT_LENGTH is %d, and Input ends with io.EOF after %d bytes", in.length, in.bytes)
 	}
-	return
-}
-
-type inputCloser struct {
-	*input
-	c io.Closer
-}
-
-// Close implements io.Closer.
-func (in inputCloser) Close() error {
-	(*request)(in.input).find(inside, "R64", "Input was closed")
-	return in.c.Close()
 }
 
 // An errorLog is the Errors that the application gets.
-type errorLog request
+type errorLog struct {
+	r   *request
+	log io.Writer // the server's
+}
 
 // Write implements io.Writer.
 func (e *errorLog) Write(p []byte) (int, error) {
-	r := (*request)(e)
-	n, err := r.errors.Write(p)
+	n, err := e.log.Write(p)
 	if n < 0 || n > len(p) || n < len(p) && err == nil {
-		r.find(outside, "R54", "Write of Errors returned "+strconv.Itoa(n)+" for "+strconv.Itoa(len(p))+" bytes, and "+textOf(err))
+		e.r.flow.lock()
+		defer e.r.flow.unlock()
+		e.r.find(outside, "R54", "Write of Errors returned %d for %d bytes, and %s", n, len(p), textOf(err))
 	}
 	return n, err
 }
 
-type errorsCloser struct {
-	*errorLog
-	c io.Closer
+// A closer is the Close of a stream that the application must not close.
+type closer struct {
+	r    *request
+	name string
+	c    io.Closer // the server's
 }
 
 // Close implements io.Closer.
-func (e errorsCloser) Close() error {
-	(*request)(e.errorLog).find(inside, "R64", "Errors was closed")
-	return e.c.Close()
+func (c *closer) Close() error {
+	c.r.flow.lock()
+	c.r.find(inside, "R64", "%s was closed", c.name)
+	c.r.flow.unlock()
+	return c.c.Close()
 }

@@ -11,7 +11,8 @@ import (
 	"example.com/gateway/validate"
 )
 
-// A program wraps its application while it is developed. What is wrong goes to the log, here stdout.
+// A program puts its application under the lint while the application is developed. The findings go to the log, which is
+// stdout here.
 func ExampleApplication() {
 	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", gateway.Headers{{"Content-Length", "20"}, {"Content-Type", "text/plain"}}, nil)
@@ -20,7 +21,7 @@ func ExampleApplication() {
 	program := cgi.Program{Env: []string{"REQUEST_METHOD=GET"}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: firstLine{os.Stdout}}
 	_ = program.Run(validate.Application(app))
 	// Output:
-	// validate: R87 application: A body shorter than its Content-Length is reported and makes Respond return ErrBroken, so that the server does not end the response cleanly: Content-Length is 20, and there were 14 bytes
+	// validate: R87 application: A body shorter than its Content-Length is reported, and the server breaks the response so that the client can tell: Content-Length is 20, and there were 14 bytes
 }
 
 // A test collects the findings.
@@ -37,7 +38,7 @@ func ExampleLinter() {
 	// R23 was broken by the application
 }
 
-// Middleware that joins all blocks into one stops what was a stream.
+// A middleware that joins all blocks into one stops a stream.
 func ExampleLinter_Middleware() {
 	joins := func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -52,7 +53,7 @@ func ExampleLinter_Middleware() {
 						yield(nil, err)
 						return
 					}
-					all = append(all, block...) // and should yield(nil, nil)
+					all = append(all, block...) // the mistake: no yield(nil, nil) follows
 				}
 				yield(all, nil)
 			}), body.Close), nil
@@ -68,7 +69,7 @@ func cgiProgram() *cgi.Program {
 	return &cgi.Program{Env: []string{"REQUEST_METHOD=GET"}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}
 }
 
-// A firstLine leaves out the place, which has the line number of this file, and all that is not a finding.
+// A firstLine writes the findings alone, without their places, which have line numbers of this file.
 type firstLine struct{ w io.Writer }
 
 func (f firstLine) Write(p []byte) (int, error) {

@@ -9,270 +9,239 @@ import (
 	"example.com/gateway"
 )
 
-// A flowKey is the key of a flow in a Context: one for each middleware under the lint.
-type flowKey struct{ _ byte }
-
-// A flow is one request on its way through a middleware, and what the two halves of the lint know together. A nil flow is
-// that of a request with no middleware.
+// A flow is a request on its way through the lint. The two halves of the lint around a middleware
+// share the flow, since some mistakes show only when both are compared. Around an application there
+// is only one half, which counts as the outer one.
+//
+// mu guards the flow and the requests, bodies and streams on it. While the lint holds mu it runs no
+// code of others but the methods of errors: findings wait in pending. Each method below unlock is
+// called with mu held, and by both halves: it notes an event, and reports a mistake that the event
+// shows.
 type flow struct {
-	outer *request
+	mu      sync.Mutex
+	pending []func() // the reports of findings, which unlock makes
+	found   []fault  // by either half
 
-	mu       sync.Mutex
-	found    []fault    // by either half: what is passed on is not reported again
-	calls    int        // of the inner application
-	open     []*request // inner ones whose body waits for its Close
-	returned bool       // the outer Call has
-	early    string     // place where an inner body was ranged before that
-	blocks   int        // of inner bodies
-	passed   int        // steps of the outer body
-	kept     int        // inner blocks for which the outer body made no step
-	keptBy   string     // place
-	writing  int        // inner writers in use
+	// What the outer half has seen: the middleware's response.
+	hasReturned bool  // Call has returned
+	steps       int   // how many blocks, empty or not, and errors the body has yielded
+	startErr    error // the error of the last call of start
+	isInnerHead bool  // start took a head that the middleware passed on from an inner call of start
 
-	old    [][]byte // inner blocks that were overwritten, the last maxOld
-	poison bool     // an inner block has the byte that they were overwritten with
-
-	starting int   // inner starts that are going on
-	shared   bool  // the response is the inner one: its start was handed on
-	startErr error // the last error of the outer start
-	handled  bool  // the middleware has answered an inner cause with an error of its own (R112)
-	failed   error // of the inner application, until it comes out or another response replaces this one
+	// What the inner half has seen: the application's responses.
+	calls     int        // how often Call has returned
+	open      []*request // the requests whose bodies are still to be closed
+	ranged    string     // the place that ranged a body before the outer Call had returned
+	yielded   bool       // a body has yielded
+	withheld  string     // the place that asked for another block, and had yielded nothing for the one before
+	writing   int        // how many calls of writers are going on
+	starting  int        // how many calls of start are going on
+	answered  bool       // the middleware has answered a start that had a cause with an error of its own (R112)
+	failure   error      // of the application, until the middleware passes it on or starts another response
+	old       [][]byte   // the last blocks that were overwritten, at most maxOld
+	hasFiller bool       // one of the bodies has itself yielded the byte that blocks are overwritten with
 }
 
-func (f *flow) once(fault fault) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if slices.Contains(f.found, fault) {
-		return false
+// A fault is a kind of finding that the lint reports once for each request.
+type fault struct {
+	way  way
+	rule string
+}
+
+func (f *flow) lock() { f.mu.Lock() }
+
+// unlock unlocks mu, and then makes the reports that wait.
+func (f *flow) unlock() {
+	waiting := f.pending
+	f.pending = nil
+	f.mu.Unlock()
+	for _, report := range waiting {
+		report()
 	}
-	f.found = append(f.found, fault)
-	return true
 }
 
-// callReturned follows the return of a Call.
+// callReturned notes the return of Call.
 func (f *flow) callReturned(r *request, body gateway.Body, err error) {
-	if f == nil {
-		return
-	}
-	f.mu.Lock()
-	early := ""
-	if r.lint.inner {
+	if r.isInner() {
 		f.calls++
 		if body != nil {
 			f.open = append(f.open, r)
 		}
 		if err != nil {
-			f.failed = err
+			f.failure = err
 		}
-	} else {
-		f.returned = true
-		if err != nil {
-			f.failed = nil
-		}
-		if f.calls == 1 && err == nil && body != nil { // with several, one may be for the middleware's own use
-			early = f.early
-		}
-	}
-	f.mu.Unlock()
-	if early != "" {
-		f.outer.findAt(inside, "R96", "the inner body was ranged before Call had returned", early)
-	}
-}
-
-// begin follows the beginning of an iteration.
-func (f *flow) begin(r *request) {
-	if f == nil || !r.lint.inner {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.returned && f.early == "" {
-		if f.early = caller(outside); f.early == "" {
-			f.early = placeOf(f.outer.lint.app)
-		}
+	f.hasReturned = true
+	if err != nil {
+		f.failure = nil
+	}
+	if f.ranged != "" && f.calls == 1 && body != nil && err == nil {
+		r.findAt(f.ranged, inside, "R96", "the inner body was ranged before Call had returned")
 	}
 }
 
-// arrive follows a block on its way out, and returns how many steps the outer body has made so far.
-func (f *flow) arrive(r *request) (passed int) {
-	if f == nil {
-		return 0
-	}
-	f.mu.Lock()
-	if r.lint.inner {
-		f.blocks++
-		passed = f.passed
-		f.mu.Unlock()
-		return passed
-	}
-	f.passed++
-	keptBack := f.kept > 0 && f.calls == 1
-	f.kept = 0
-	place := f.keptBy
-	f.mu.Unlock()
-	if keptBack {
-		r.findAt(inside, "R94", "an inner block was kept back while the next was asked for, and no block was yielded", place)
-	}
-	return 0
-}
-
-// moveOn follows the return of a yield: the next block is asked for, or none.
-func (f *flow) moveOn(r *request, arrived int, going bool, yield func([]byte, error) bool) {
-	if f == nil || !r.lint.inner || !going {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.returned && f.passed == arrived {
-		if f.kept == 0 {
-			f.keptBy = placeOf(yield)
-		}
-		f.kept++
-	}
-}
-
-// start follows the beginning of a call of start; what it returns, its end.
-func (f *flow) start(r *request) (done func(cause, err error)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r.lint.inner {
+// startBegins notes a call of start. isInnerHead tells whether the call is made within an inner
+// call of start.
+func (f *flow) startBegins(r *request) (isInnerHead bool) {
+	if r.isInner() {
 		f.starting++
-		return func(cause, err error) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.starting--
-			f.handled = f.handled || cause != nil && err != nil && (f.startErr == nil || !holds(err, f.startErr))
+	}
+	return f.starting > 0
+}
+
+// startEnds notes the return of start.
+func (f *flow) startEnds(r *request, isInnerHead bool, cause, err error) {
+	if r.isInner() {
+		f.starting--
+		if cause != nil && err != nil && (f.startErr == nil || !holds(err, f.startErr)) {
+			f.answered = true
 		}
+		return
 	}
-	shared := f.starting > 0
-	return func(_, err error) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.startErr = err; err == nil {
-			f.shared, f.failed = shared, nil
-		}
+	f.startErr = err
+	if err == nil {
+		f.isInnerHead, f.failure = isInnerHead, nil
 	}
 }
 
-// fail follows an error of a body.
-func (f *flow) fail(r *request, err error) {
-	if f == nil {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.failed = nil; r.lint.inner {
-		f.failed = err
+// writeBegins notes a call of a writer.
+func (f *flow) writeBegins(r *request) {
+	if r.isInner() {
+		f.writing++
+	} else if f.yielded && f.writing == 0 && f.calls <= 1 {
+		r.find(inside, "R97", "the outer writer was used after the inner body had yielded")
 	}
 }
 
-// finished follows the end of an iteration that nothing has cut short. An error of start that was swallowed is reported already.
-func (f *flow) finished(r *request, swallowed bool) {
-	if f == nil || r.lint.inner {
-		return
-	}
-	f.mu.Lock()
-	lost := f.kept > 0 && f.calls == 1
-	place := f.keptBy
-	failed := f.failed
-	if f.calls != 1 || !f.shared || f.handled || swallowed {
-		failed = nil // what middleware asks for its own use, or puts into a response of its own, may fail
-	}
-	f.mu.Unlock()
-	if failed != nil {
-		r.findAt(inside, "D2", "the inner application failed with "+textOf(failed)+", and the response ended as if it had not", placeOf(r.lint.app))
-	}
-	if lost {
-		r.findAt(inside, "R95", "an inner block came, and no block was yielded for it", place)
+// writeEnds notes the return of a writer.
+func (f *flow) writeEnds(r *request) {
+	if r.isInner() {
+		f.writing--
 	}
 }
 
-// maxOld bounds the memory of inner blocks. It must not be used again while a block that shares it is taken for a kept one.
-const maxOld, maxOldBytes = 16, 1 << 20
+// iterationBegins notes the beginning of a range over a body.
+func (f *flow) iterationBegins(r *request) {
+	if r.isInner() && !f.hasReturned && f.ranged == "" {
+		f.ranged = r.place(outside)
+	}
+}
 
-// overwritten follows the end of the step of an inner block, given, which had what block has.
-func (f *flow) overwritten(r *request, given, block []byte) {
-	if f == nil || !r.lint.inner {
+// stepBegins notes a block or an error on its way out. It returns how many the outer body has
+// yielded so far.
+func (f *flow) stepBegins(r *request) (steps int) {
+	if r.isInner() {
+		f.yielded = true
+		return f.steps
+	}
+	f.steps++
+	if f.withheld != "" && f.calls == 1 {
+		r.findAt(f.withheld, inside, "R94",
+			"an inner block was kept back while the next was asked for, and no block was yielded")
+	}
+	f.withheld = ""
+	return f.steps
+}
+
+// stepEnds notes the return of a yield that has taken a block and asks for the next. steps is what
+// stepBegins returned for the block.
+func (f *flow) stepEnds(r *request, steps int, yield func([]byte, error) bool) {
+	if r.isInner() && f.hasReturned && f.steps == steps && f.withheld == "" {
+		f.withheld = placeOf(yield)
+	}
+}
+
+// bodyFails notes an error that a body yields.
+func (f *flow) bodyFails(r *request, err error) {
+	f.failure = nil
+	if r.isInner() {
+		f.failure = err
+	}
+}
+
+// bodyEnds notes the end of a body that has yielded everything, and no error. An error of start
+// that was swallowed is reported already.
+func (f *flow) bodyEnds(r *request, swallowed bool) {
+	if r.isInner() || f.calls != 1 {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.poison = f.poison || bytes.IndexByte(block, poisonByte) >= 0
+	// With a head of its own, a middleware may include an inner response that fails.
+	if f.failure != nil && f.isInnerHead && !f.answered && !swallowed {
+		r.findAt(placeOf(r.lint.app), inside, "D2",
+			"the inner application failed with %s, and the response ended as if it had not", textOf(f.failure))
+	}
+	if f.withheld != "" {
+		r.findAt(f.withheld, inside, "R95", "an inner block came, and no block was yielded for it")
+	}
+}
+
+// end notes the end of a response.
+func (f *flow) end(r *request) {
+	if r.isInner() {
+		f.open = slices.DeleteFunc(f.open, func(other *request) bool { return other == r })
+		return
+	}
+	for _, inner := range f.open {
+		inner.findAt(placeOf(r.lint.app), outside, "R21", "the response is over, and the inner body was not closed")
+	}
+	f.open = nil
+}
+
+// filler is the byte that blocks are overwritten with when the body moves on.
+const filler = 0xDB
+
+// overwrite makes garbage of a block, which shows in the response of a server that has kept the
+// block.
+func overwrite(block []byte) {
+	for i := range block {
+		block[i] = filler
+	}
+}
+
+// maxOld bounds how many overwritten blocks the lint keeps. It keeps them so that no new block gets
+// their memory: shareMemory would take the new block for the old one.
+const maxOld = 16
+
+// blockEnds notes the end of the step of a block. given is the copy that was overwritten.
+func (f *flow) blockEnds(r *request, given, block []byte) {
+	if !r.isInner() {
+		return
+	}
+	f.hasFiller = f.hasFiller || bytes.IndexByte(block, filler) >= 0
 	f.old = append(f.old, given)
-	size := 0
-	for i := len(f.old) - 1; i >= 0; i-- {
-		if size += len(f.old[i]); i < len(f.old)-1 && (size > maxOldBytes || len(f.old)-i > maxOld) {
-			f.old = slices.Delete(f.old, 0, i+1)
-			break
+	if len(f.old) > maxOld {
+		f.old = slices.Delete(f.old, 0, 1)
+	}
+}
+
+// checkKept looks in a block of the middleware for an inner block that was kept past its step.
+func (f *flow) checkKept(r *request, block []byte) {
+	if r.isInner() || len(block) == 0 {
+		return
+	}
+	for _, old := range f.old {
+		if shareMemory(block, old) || !f.hasFiller && hasCopy(block, len(old)) {
+			r.find(inside, "D8", "an inner block was kept, and sent when the inner body had moved on")
+			return
 		}
 	}
 }
 
-// checkKept finds an inner block that was kept past its step, in what comes out.
-func (f *flow) checkKept(r *request, block []byte) {
-	if f == nil || r.lint.inner || len(block) == 0 {
-		return
-	}
-	f.mu.Lock()
-	kept := slices.ContainsFunc(f.old, func(old []byte) bool { return shares(block, old) || !f.poison && hasCopy(block, len(old)) })
-	f.mu.Unlock()
-	if kept {
-		r.find(inside, "D8", "an inner block was kept, and sent when the inner body had moved on")
-	}
+func shareMemory(a, b []byte) bool {
+	pa, pb := uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	return pa < pb+uintptr(len(b)) && pb < pa+uintptr(len(a))
 }
 
-// shares reports that a block has memory of another.
-func shares(block, old []byte) bool {
-	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(block))), uintptr(unsafe.Pointer(unsafe.SliceData(old)))
-	return a < b+uintptr(len(old)) && b < a+uintptr(len(block))
-}
-
-// hasCopy reports that a block has a copy of what an overwritten one of size bytes has, as it would not by chance.
+// hasCopy reports whether block has a copy of an overwritten block of size bytes. A block may have
+// a few fillers by chance, when a middleware compresses or encrypts.
 func hasCopy(block []byte, size int) bool {
+	row := bytes.Repeat([]byte{filler}, 8)
 	switch {
-	case size >= len(poisoned):
-		return bytes.Contains(block, poisoned[:])
-	case size >= len(poisoned)/2:
-		return bytes.HasPrefix(block, poisoned[:size])
+	case size >= 8:
+		return bytes.Contains(block, row)
+	case size >= 4:
+		return bytes.HasPrefix(block, row[:size])
 	}
 	return false
-}
-
-// write follows a use of a writer; what it returns, the end of that.
-func (f *flow) write(r *request) (done func()) {
-	if f == nil {
-		return func() {}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r.lint.inner {
-		f.writing++
-		return func() {
-			f.mu.Lock()
-			f.writing--
-			f.mu.Unlock()
-		}
-	}
-	if f.blocks > 0 && f.writing == 0 && f.calls <= 1 {
-		return func() { r.find(inside, "R97", "the outer writer was used after the inner body had yielded") }
-	}
-	return func() {}
-}
-
-// end follows the end of a response.
-func (f *flow) end(r *request) {
-	if f == nil {
-		return
-	}
-	f.mu.Lock()
-	var open []*request
-	if r.lint.inner {
-		f.open = slices.DeleteFunc(f.open, func(other *request) bool { return other == r })
-	} else {
-		open, f.open = f.open, nil
-	}
-	f.mu.Unlock()
-	for _, inner := range open {
-		inner.findAt(outside, "R21", "the response is over, and the inner body was not closed", placeOf(f.outer.lint.app))
-	}
 }

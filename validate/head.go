@@ -1,241 +1,124 @@
 package validate
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/header"
 )
 
-// A head is what the lint needs of a status and headers.
+// A head is what the lint needs to know of a status and headers.
 type head struct {
+	code    int
 	length  int64 // Content-Length, or -1
-	code    int16
-	hasType bool // there is a Content-Type
+	hasType bool  // there is a Content-Type
 }
 
-func (h head) bodiless() bool { return h.code == 204 || h.code == 304 }
+// isBodiless reports whether the response has no body, whatever the method.
+func (h head) isBodiless() bool { return h.code == 204 || h.code == 304 }
 
-// A good is a head in which nothing was found. Most applications have few, and some only one: to compare costs a tenth of a check.
-type good struct {
-	status  string
-	headers gateway.Headers
-	head    head
-}
-
-// maxGood bounds what is compared with.
-const maxGood = 8
-
-// knownHead is checkHead, but for a head that is the last good one.
-func (r *request) knownHead(status string, headers gateway.Headers) (g *good, refusable string) {
-	l := r.lint
-	if g := l.good.Load(); g != nil && g.status == status && slices.Equal(g.headers, headers) {
-		return g, ""
-	}
-	h, refusable, found := r.checkHead(status, headers)
-	g = &good{status, slices.Clone(headers), h}
-	if !found && r.thorough && len(headers) <= maxGood {
-		g.status = strings.Clone(status)
-		l.good.Store(g)
-	}
-	return g, refusable
-}
-
-// checkHead checks a status and headers. refusable is the rule by which a server refuses them; "" if there is none.
+// checkHead checks a status and headers. refusal is the rule by which the server must refuse them,
+// or "". flow.mu is held.
 //
-// Code points above U+00FF (R105) have no meaning for the raw bytes that a Go string has, and pass.
-func (r *request) checkHead(status string, headers gateway.Headers) (h head, refusable string, found bool) {
+// It does not look for code points above U+00FF, which PEP 3333 forbids (R105): a Go string has
+// bytes.
+func (r *request) checkHead(status string, headers gateway.Headers) (h head, refusal string) {
 	h.length = -1
-	find := func(rule, seen string) {
-		found = true
-		r.find(inside, rule, seen)
-	}
-	refuse := func(rule, seen string) {
-		find(rule, seen)
-		if refusable != "R73" {
-			refusable = "R74"
-		}
-		if rule == "R72" || rule == "R91" {
-			refusable = "R73"
+	refuse := func(rule, format string, args ...any) {
+		r.find(inside, rule, format, args...)
+		if refusal == "" {
+			refusal = "R74"
 		}
 	}
 	if rule, seen := checkStatus(status); rule != "" {
-		refuse(rule, "the status "+quote(status)+" "+seen)
+		refuse(rule, "the status %s %s", header.Quote(status), seen)
 	} else {
-		h.code = int16(status[0]-'0')*100 + int16(status[1]-'0')*10 + int16(status[2]-'0')
+		h.code, _ = strconv.Atoi(status[:3])
 	}
-	lengths, types, locations := 0, 0, 0
-	var buf [19]byte // as long as the longest of the names that are special
-	for i := range headers {
-		name, value := headers[i][0], headers[i][1]
-		if !isToken(name) {
-			refuse("R68", "the name "+quote(name)+" is not a token")
+	var there header.Kind // the kinds of the headers so far
+	for name, value := range headers.All() {
+		if !header.IsToken(name) {
+			refuse("R68", "the name %s is not a token", header.Quote(name))
 			continue
 		}
 		if c := name[len(name)-1]; c == '-' || c == '_' {
-			// PEP 3333: "without a trailing colon or other punctuation". It is a token all the same.
-			find("R68", "the name "+quote(name)+" ends with punctuation")
+			// PEP 3333: "without a trailing colon or other punctuation". The server need not refuse
+			// the name.
+			r.find(inside, "R68", "the name %s ends with punctuation", header.Quote(name))
 		}
-		if hasControl(value, true) {
-			refuse("R69", "the value "+quote(value)+" of "+name+" has a control character")
+		if header.HasControl(value, true) {
+			refuse("R69", "the value %s of %s has a control character", header.Quote(value), name)
 		}
-		switch string(lowerCase(name, buf[:0])) {
-		case "transfer-encoding":
-			refuse("R91", name+" is the server's to set")
-		case "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "trailers", "upgrade":
-			refuse("R72", name+" is hop-by-hop")
-		case "status":
+		kind := header.KindOf(name)
+		isRepeated := there&kind != 0
+		there |= kind
+		switch kind {
+		case header.HopByHop:
+			if strings.EqualFold(name, "Transfer-Encoding") {
+				refuse("R91", "%s is the server's to set", name)
+			} else {
+				refuse("R72", "%s is hop-by-hop", name)
+			}
+			refusal = "R73"
+		case header.Status:
 			refuse("C46", "Status is a header, and the status is the first argument of start")
-		case "content-length":
-			lengths++
-			n, ok := parseLength(value)
-			if !ok {
-				refuse("D3", "Content-Length is "+quote(value))
-				continue
+		case header.ContentLength:
+			n, ok := header.ParseLength(value)
+			switch {
+			case !ok:
+				refuse("D3", "Content-Length is %s", header.Quote(value))
+			case isRepeated:
+				refuse("D3", "Content-Length is there twice")
 			}
-			h.length = n
-		case "content-type":
-			types++
-			h.hasType = h.hasType || value != "" // C47: an empty value is as good as none
-		case "location":
-			locations++
+			if ok {
+				h.length = n
+			}
+		case header.ContentType:
+			if isRepeated {
+				refuse("C46", "Content-Type is there twice")
+			}
+			h.hasType = h.hasType || value != "" // C47: an empty value is no type
+		case header.Location:
+			if isRepeated {
+				refuse("C46", "Location is there twice")
+			}
 			if isRelative(value) {
-				find("C49", "Location is "+quote(value))
+				r.find(inside, "C49", "Location is %s", header.Quote(value))
 			}
 		}
 	}
-	switch {
-	case lengths > 1:
-		refuse("D3", "Content-Length is there twice")
-	case types > 1:
-		refuse("C46", "Content-Type is there twice")
-	case locations > 1:
-		refuse("C46", "Location is there twice")
+	if h.isBodiless() && there&header.ContentType != 0 {
+		r.find(inside, "C48", "a status of %d has no body, and so no Content-Type", h.code)
 	}
-	if h.bodiless() && types > 0 {
-		find("C48", "a status of "+strconv.Itoa(int(h.code))+" has no body, and so no Content-Type")
+	if h.code == 204 && there&header.ContentLength != 0 {
+		r.find(inside, "D1", "a status of 204 with a Content-Length")
 	}
-	if h.code == 204 && lengths > 0 {
-		find("D1", "a status of 204 with a Content-Length")
-	}
-	return h, refusable, found
+	return h, refusal
 }
 
-// checkStatus returns the rule that a status breaks, and how; or "".
+// checkStatus returns the rule that a status breaks, or "", and how the status breaks it.
 func checkStatus(s string) (rule, seen string) {
 	switch {
-	case hasControl(s, false):
+	case header.HasControl(s, false):
 		return "R66", "has a control character"
 	case len(s) < 4 || !isDigits(s[:3]) || s[3] != ' ':
 		return "R65", "is not three digits and a space"
 	case s[0] < '2':
 		return "R65", "is below 200"
 	case s[4:] == "" || strings.TrimSpace(s[4:]) != s[4:]:
-		return "R65", "has no reason after one space, or one with space around it"
+		return "R65", "has no reason after one space, or a reason with space around it"
 	}
 	return "", ""
 }
 
-// isRelative reports that a Location is neither an absolute URI nor a path from the root.
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// isRelative reports whether a Location is neither an absolute URI nor a path from the root.
 func isRelative(location string) bool {
 	if location == "" || location[0] == '/' {
 		return false
 	}
 	i := strings.IndexAny(location, ":/?#")
 	return i <= 0 || location[i] != ':'
-}
-
-// lowerCase appends s to buf in lower case, if there is room.
-func lowerCase(s string, buf []byte) []byte {
-	if len(s) > cap(buf) {
-		return nil
-	}
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		buf = append(buf, c)
-	}
-	return buf
-}
-
-// parseLength accepts 1*DIGIT (RFC 9110, 8.6) up to the largest int64.
-func parseLength(s string) (n int64, ok bool) {
-	if !isDigits(s) {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
-}
-
-func isLength(s string) bool {
-	_, ok := parseLength(s)
-	return ok
-}
-
-func isDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// tokenBytes are those of a token (RFC 9110, 5.6.2).
-var tokenBytes = func() (is [256]bool) {
-	for c := range is {
-		is[c] = '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
-	}
-	return is
-}()
-
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !tokenBytes[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func hasControl(s string, tabAllowed bool) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && !(tabAllowed && c == '\t') || c == 0x7F {
-			return true
-		}
-	}
-	return false
-}
-
-// quote quotes a value, or the beginning of a long one.
-func quote(s string) string {
-	if len(s) > 100 {
-		return strconv.Quote(s[:100]) + "..."
-	}
-	return strconv.Quote(s)
-}
-
-func quoteAll(headers gateway.Headers) string {
-	var b strings.Builder
-	for name, value := range headers.All() {
-		if b.Len() > 200 {
-			return b.String() + ", ..."
-		}
-		if b.Len() > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(quote(name + ": " + value))
-	}
-	return b.String()
-}
-
-// textOf is an error in a finding, which is one line.
-func textOf(err error) string {
-	if err == nil {
-		return "no error"
-	}
-	return quote(err.Error())
 }

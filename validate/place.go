@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"iter"
 	"path"
 	"reflect"
 	"runtime"
@@ -10,16 +11,22 @@ import (
 	"example.com/gateway"
 )
 
-// The packages whose functions are never the place of a fault: this one, the root with its engine and bodies, and those of
-// the standard library that call back.
+// The place of a finding comes from the stack: nothing else in Go tells which line has made a call.
+// The place is for the reader alone. Whether there is a finding does not depend on the stack.
+
+// blameless has the prefixes of functions that are never the place of a fault: those of this
+// package, those of the root package, with its engine and bodies, and those of the standard library
+// that call functions of others.
 var (
 	ownPackage  = reflect.TypeFor[lint]().PkgPath()
 	rootPackage = reflect.TypeFor[gateway.Environ]().PkgPath()
-	passive     = []string{"bufio.", "bytes.", "compress/", "encoding/", "fmt.", "html/template.", "io.", "iter.", "log.", "log/slog.", "runtime.",
+	blameless   = []string{ownPackage + ".", rootPackage + ".",
+		"bufio.", "bytes.", "compress/", "encoding/", "fmt.", "html/template.", "io.", "iter.", "log.", "log/slog.", "runtime.",
 		"slices.", "strings.", "sync.", "testing.", "text/template."}
 )
 
-// borders are the functions by which what is outside enters: further out on the stack is the server.
+// borders are the functions of the lint that a server calls: the server is further out on the
+// stack.
 var borders = map[string]bool{
 	ownPackage + ".(*lint).Call":   true,
 	ownPackage + ".(*body).Blocks": true,
@@ -27,11 +34,8 @@ var borders = map[string]bool{
 	ownPackage + ".(*body).Close":  true,
 }
 
-func isPassive(function string) bool {
-	if strings.HasPrefix(function, ownPackage+".") || strings.HasPrefix(function, rootPackage+".") {
-		return true
-	}
-	for _, prefix := range passive {
+func isBlameless(function string) bool {
+	for _, prefix := range blameless {
 		if strings.HasPrefix(function, prefix) {
 			return true
 		}
@@ -39,84 +43,55 @@ func isPassive(function string) bool {
 	return false
 }
 
-// caller returns the place from which the lint was called just now: by what is inside of the border, or outside of it, up to the
-// next border. It is "" if only functions that are never to blame are there.
+// caller returns the place of the innermost call on one side of the lint: inside is the stack up to
+// the first border, outside is the stack from there to the second. It returns "" if all functions
+// there are blameless.
 func caller(w way) string {
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for crossed := false; ; {
-		frame, more := frames.Next()
+	reached := w == inside
+	for frame := range stack() {
 		switch {
+		case borders[frame.Function] && reached:
+			return ""
 		case borders[frame.Function]:
-			if w == inside || crossed {
-				return ""
-			}
-			crossed = true
-		case (w == inside || crossed) && frame.Function != "" && !isPassive(frame.Function):
+			reached = true
+		case reached && frame.Function != "" && !isBlameless(frame.Function):
 			return describe(frame.Function, frame.File, frame.Line)
 		}
-		if !more {
-			return ""
-		}
 	}
+	return ""
 }
 
-// nested reports that this goroutine is inside of another call of a lint, as it is when an application calls an application.
-// What cannot be told counts as nested.
-func nested() bool {
-	entered := 0
-	return stackHas(func(function string) bool {
-		if borders[function] {
-			entered++
-		}
-		return entered > 1
-	})
-}
+// maxDepth is how many calls stack sees.
+const maxDepth = 512
 
-// mapped reports that a block may have gone through gateway.Map, whose function may change it in place. What cannot be told counts
-// as mapped.
-func mapped() bool {
-	return stackHas(func(function string) bool { return strings.HasPrefix(function, rootPackage+".(*mapped).") })
-}
-
-// stackHas reports that a function that is met is on the stack, or that there is more stack than can be seen: who calls a
-// coroutine, as iter.Pull makes them, is on another.
-func stackHas(met func(function string) bool) bool {
-	pcs := make([]uintptr, 512)
-	n := runtime.Callers(3, pcs)
-	if n == len(pcs) {
-		return true
-	}
-	for frames := runtime.CallersFrames(pcs[:n]); ; {
-		frame, more := frames.Next()
-		if met(frame.Function) || strings.HasPrefix(frame.Function, "iter.Pull") || frame.Function == "runtime.corostart" {
-			return true
-		}
-		if !more {
-			return false
-		}
-	}
-}
-
-// trail returns the places of the calls in pcs, innermost first.
-func trail(pcs []uintptr) string {
-	var b strings.Builder
-	frames := runtime.CallersFrames(pcs)
-	for {
-		frame, more := frames.Next()
-		if frame.Function != "" && frame.Function != "runtime.goexit" {
-			if b.Len() > 0 {
-				b.WriteString(" < ")
+// stack returns the calls that are going on, the innermost first.
+func stack() iter.Seq[runtime.Frame] {
+	return func(yield func(runtime.Frame) bool) {
+		pcs := make([]uintptr, maxDepth)
+		frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+		for more := true; more; {
+			var frame runtime.Frame
+			if frame, more = frames.Next(); !yield(frame) {
+				return
 			}
-			b.WriteString(describe(frame.Function, frame.File, frame.Line))
-		}
-		if !more {
-			return b.String()
 		}
 	}
 }
 
-// placeOf returns the place of a function, or of the type of anything else.
+// trail returns the places of the last calls that led to the lint, the innermost first.
+func trail() string {
+	var places []string
+	reached := false
+	for frame := range stack() {
+		if reached && len(places) < 6 && frame.Function != "" && frame.Function != "runtime.goexit" {
+			places = append(places, describe(frame.Function, frame.File, frame.Line))
+		}
+		reached = reached || borders[frame.Function]
+	}
+	return strings.Join(places, " < ")
+}
+
+// placeOf returns the place of a function, or the type of any other value.
 func placeOf(v any) string {
 	if value := reflect.ValueOf(v); value.Kind() == reflect.Func {
 		if f := runtime.FuncForPC(value.Pointer()); f != nil {
@@ -128,5 +103,5 @@ func placeOf(v any) string {
 }
 
 func describe(function, file string, line int) string {
-	return function + " " + path.Base(strings.ReplaceAll(file, `\`, "/")) + ":" + strconv.Itoa(line)
+	return function + " " + path.Base(file) + ":" + strconv.Itoa(line)
 }

@@ -1,261 +1,197 @@
 package validate
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"iter"
 	"reflect"
 	"slices"
-	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/sized"
+	"example.com/gateway/internal/header"
 )
 
-// A phase is how far a request has come, as the lint sees it.
+// A phase is how far a request has come.
 type phase uint8
 
 const (
 	calling  phase = iota // Call runs
 	returned              // Call has returned a body
-	over                  // Close was called, or there was nothing to close
+	over                  // the body was closed, or Call returned none
 )
 
-// A request is one request under the lint. It knows nothing of others: one that is kept and used later is found out.
-//
-// Nobody else is called while mu is held.
+// A request is one Call of a lint, up to the Close of its body. No request is used for a second
+// Call: the lint notices when an application uses a start, a writer or an Input that it has kept
+// from an earlier one.
 type request struct {
-	lint     *lint
-	env      gateway.Environ // the application's, with Input and Errors of the lint
-	in       io.Reader       // the server's Input
-	errors   io.Writer       // the server's Errors
-	start    gateway.StartResponse
-	flow     *flow // through the middleware that this is one half of; or nil
-	head     bool  // the method is HEAD
-	alone    bool  // the server says that it is not Multithread
-	thorough bool  // what costs much is done: a fault of a server or middleware is one of many requests
+	// Set by newRequest, and read only.
+	lint   *lint
+	flow   *flow
+	start  gateway.StartResponse // the server's
+	log    io.Writer             // the server's Errors; may be nil
+	isHEAD bool
+	alone  bool // Multithread is false: no other request may run the application at the same time
 
-	phase   atomic.Uint32 // a phase
-	refused atomic.Bool   // start has returned an error
+	env *gateway.Environ // what the application gets; it may change the fields
 
-	mu      sync.Mutex
-	found   *[]fault // what was reported
-	seen    response
-	input   reading
-	stopped bool // yield has returned false
-	failed  bool // the body has yielded an error
-	blocked bool // Blocks was called
-	limited bool // it was told of the Content-Length
-	ranging bool // the body is being ranged
-	ranged  bool // and was, or is
-	closed  bool // Close was called
-	seq     iter.Seq2[[]byte, error]
-	next    func([]byte, error) bool // the server's yield
-	w       io.Writer                // of the first start
-	result  gateway.Body             // the application's
-	size    sized.Size               // what it said of itself
-	scratch [1][2]string             // the list of a first start, if it fits
-	block   [16]byte                 // the server's copy of the first block, if it fits
+	// Guarded by flow.mu.
+	phase   phase
+	started bool            // start was called, and may have failed
+	head    *head           // of the last start that succeeded; nil if there was none
+	given   gateway.Headers // the list that the server got with that head
+	headers gateway.Headers // a copy of given, to see whether the server changes the list
+	sent    bool            // the server has sent the head
+	err     error           // of the last start that failed, until the application passes the error on
+	errRule string          // the rule that an application breaks if it does not pass err on
+	bytes   int64           // how many were written and yielded
 }
 
-// A fault is what is reported once a request.
-type fault struct {
-	way  way
-	rule string
-}
-
-// A response is what the application has made of its response so far.
-type response struct {
-	started  bool  // start was called, whatever came of it
-	stated   *good // and succeeded with this head
-	sent     bool  // the head has left
-	wrote    bool  // the writer was used
-	hadCause bool  // the last start that failed had a cause
-	err      error // of that, until it is handed on
-	bytes    int64
-	blocks   int
-	given    gateway.Headers // the list that the server got: that of stated
-}
-
-// Call implements gateway.Application.
-func (l *lint) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	if env == nil || start == nil { // there is nothing to call the application with
-		return nil, l.refuse(l.finding(outside, "R12", "Call was given a nil Environ or a nil start", caller(outside)))
+func (l *lint) newRequest(env *gateway.Environ, start gateway.StartResponse) *request {
+	r := &request{lint: l, start: start, log: env.Errors, isHEAD: env.Vars["REQUEST_METHOD"] == "HEAD"}
+	// Requests that belong together have one Context. Middleware may change all else of an Environ.
+	ctx := env.Context()
+	r.env = env.WithContext(context.WithValue(ctx, l, r))
+	r.flow = new(flow)
+	if r.isInner() {
+		if outer, ok := ctx.Value(l.outer).(*request); ok {
+			r.flow = outer.flow
+		}
 	}
-	if l.missing != "" {
-		return nil, l.refuse(l.finding(inside, "R1", l.missing, l.place))
-	}
-	r := new(request) // field by field: a literal of this size is built twice
-	r.lint, r.env, r.in, r.errors, r.start = l, *env, env.Input, env.Errors, start
-	r.alone = !env.Multithread // the application may change its own
-	n := l.requests.Add(1)
-	r.thorough = l.inner || n <= 100 || n%256 == 0
-	r.join()
+	isNested := ctx.Value(l) != nil // an application that calls itself is no fault of the server
+	r.alone = !env.Multithread && !isNested
+
 	for _, f := range l.late.take() {
-		r.log(f)
+		l.send(f, r.log)
 	}
-	r.checkEnviron()
-	r.wrapStreams()
-	result, err := r.call()
-	if result == nil {
-		return nil, err
-	}
-	r.result, r.size = result, sized.Unknown
-	if r.mayLeak() {
-		return watch(r), err
-	}
-	return (*body)(r), err
+	r.flow.lock()
+	defer r.flow.unlock()
+	r.checkEnviron(env)
+	r.wrapStreams(env)
+	return r
 }
 
-// refuse reports why a call comes to nothing, and returns it: the server has that in its log.
-func (l *lint) refuse(f Finding) error {
-	if l.report != nil {
-		l.report(f)
-	}
-	return errors.New("validate: " + f.String())
-}
+// isInner reports whether this is a request of the inner half of the lint around a middleware.
+func (r *request) isInner() bool { return r.lint.outer != nil }
 
-// call calls the application.
+// call calls the application, and checks what it returns.
 func (r *request) call() (body gateway.Body, err error) {
+	r.enter()
+	defer r.leave()
 	hasReturned := false
-	if r.alone {
-		r.enter()
-		defer r.leave()
-	}
-	defer func() {
-		if !hasReturned { // it panics, or ends its goroutine
+	defer func() { // also if the application panics or ends its goroutine
+		r.flow.lock()
+		defer r.flow.unlock()
+		if hasReturned {
+			r.checkReturn(body, err)
+		}
+		if body == nil {
 			r.end()
 		}
 	}()
-	body, err = r.lint.app.Call(&r.env, r.startResponse)
+	body, err = r.lint.app.Call(r.env, r.startResponse)
 	hasReturned = true
-
-	r.phase.Store(uint32(returned))
-	if err == nil && r.refused.Load() {
-		r.mu.Lock()
-		swallowed := r.seen.err != nil
-		r.mu.Unlock()
-		if swallowed {
-			r.swallowed(placeOf(r.lint.app))
-		}
-	}
-	if body == nil && err == nil {
-		rule := "R15"
-		r.mu.Lock()
-		if r.seen.wrote {
-			rule = "R100"
-		}
-		r.mu.Unlock()
-		r.findAt(inside, rule, "Call returned neither a Body nor an error", placeOf(r.lint.app))
-	}
-	r.flow.callReturned(r, body, err)
-	if body == nil {
-		r.end()
-	}
 	return body, err
 }
 
-// end is the end of the response, as far as the lint can see it.
+// checkReturn checks the results of Call. flow.mu is held.
+func (r *request) checkReturn(body gateway.Body, err error) {
+	r.phase = returned
+	place := placeOf(r.lint.app)
+	if err == nil && r.err != nil {
+		r.findSwallowed(place)
+	}
+	if body == nil && err == nil {
+		rule := "R15"
+		if r.sent { // by the writer
+			rule = "R100"
+		}
+		r.findAt(place, inside, rule, "Call returned neither a Body nor an error")
+	}
+	r.flow.callReturned(r, body, err)
+}
+
+// end marks the end of the response. flow.mu is held.
 func (r *request) end() {
-	r.phase.Store(uint32(over))
+	r.phase = over
 	r.flow.end(r)
 }
 
-func (r *request) isOver() bool { return r.phase.Load() == uint32(over) }
-
-// enter and leave are around all that runs code of the application for a request that is not Multithread.
+// enter is called before code of the application runs, leave afterwards.
 func (r *request) enter() {
-	// A single-threaded server may well have several requests under way, in turn. And an application that calls an
-	// application, this one even, is one thread.
-	if r.lint.running.Add(1) > 1 && !nested() {
+	if r.alone && r.lint.running.Add(1) > 1 {
+		r.flow.lock()
+		defer r.flow.unlock()
 		r.find(outside, "R49", "Multithread is false, and the application is called while it runs in another goroutine")
 	}
 }
 
-func (r *request) leave() { r.lint.running.Add(-1) }
+func (r *request) leave() {
+	if r.alone {
+		r.lint.running.Add(-1)
+	}
+}
 
 // startResponse is the start that the application gets.
 func (r *request) startResponse(status string, headers gateway.Headers, cause error) (io.Writer, error) {
-	isOver := r.isOver()
-	r.mu.Lock()
-	again, sent := r.seen.started, r.seen.sent
-	r.seen.started = true
-	r.mu.Unlock()
-
+	r.flow.lock()
+	again, isSent, isOver := r.started, r.sent, r.phase == over
+	r.started = true
+	h := head{length: -1}
+	refusal := "" // the rule by which the server must refuse the head
 	switch {
 	case isOver:
 		r.find(inside, "R24", "start was called after the response was over")
 	case again && cause == nil:
 		r.find(inside, "R82", "start was called a second time, without a cause")
+	default:
+		h, refusal = r.checkHead(status, headers)
 	}
-	var stated *good
-	refusable := ""
-	if isOver || again && cause == nil {
-		stated = &good{headers: slices.Clone(headers)}
-	} else {
-		stated, refusable = r.knownHead(status, headers)
-	}
+	isInnerHead := r.flow.startBegins(r)
+	r.flow.unlock()
 
-	// The server gets a list of its own, so that who has changed it is known.
-	var given gateway.Headers
-	if n := len(headers); again || n > len(r.scratch) {
-		given = slices.Clone(headers)
-	} else if headers != nil {
-		given = append(r.scratch[:0:n], headers...)
-	}
-	var w io.Writer
-	var err error
-	if r.flow == nil {
-		w, err = r.start(status, given, cause)
-	} else {
-		done := r.flow.start(r)
-		w, err = r.start(status, given, cause)
-		done(cause, err)
-	}
-	if !slices.Equal(given, stated.headers) {
+	given, was := slices.Clone(headers), slices.Clone(headers)
+	w, err := r.start(status, given, cause)
+
+	r.flow.lock()
+	defer r.flow.unlock()
+	r.flow.startEnds(r, isInnerHead, cause, err)
+	if !slices.Equal(given, was) {
 		r.find(outside, "R67", "start has changed the list that it was given")
-		given, stated = nil, &good{head: stated.head}
 	}
 	if w == nil {
 		r.find(outside, "R14", "start returned a nil writer")
 	}
-	if !r.lint.inner && err == nil && !isOver { // what middleware does with an inner start is its own business (R112)
+	if !r.isInner() && !isOver { // middleware may do with an inner start as it likes (R112)
 		switch {
-		case again && cause == nil:
+		case err == nil && again && cause == nil:
 			r.find(outside, "R83", "start took a second call without a cause")
-		case refusable != "":
-			r.find(outside, refusable, "start took the status "+quote(status)+" with the headers "+quoteAll(headers))
+		case err == nil && refusal != "":
+			r.find(outside, refusal, "start took the status %s with the headers %s",
+				header.Quote(status), header.Quote(fmt.Sprint(headers)))
+		}
+		if isSent && cause != nil && !holds(err, cause) {
+			r.find(outside, "R80", "the head was sent, and start returned %s for the cause %s", textOf(err), textOf(cause))
 		}
 	}
-	if !r.lint.inner && sent && cause != nil && !isOver && !holds(err, cause) {
-		r.find(outside, "R80", "the head was sent, and start returned "+textOf(err)+" for the cause "+textOf(cause))
-	}
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := &r.seen
 	switch {
+	case err != nil && cause != nil:
+		r.err, r.errRule = err, "R81"
 	case err != nil:
-		s.err, s.hadCause = err, cause != nil
-		r.refused.Store(true)
+		r.err, r.errRule = err, "R113"
 	case !again || cause != nil:
-		s.stated, s.given = stated, given
-		s.err = nil // R79: what the first call did wrong went with its response
+		r.head, r.given, r.headers = &h, given, was
+		r.err = nil // R79: the faults of the first call went with its response
 	}
 	if w == nil {
 		return nil, err
 	}
-	if !again {
-		r.w = w
-		return (*writer)(r), err
-	}
-	return &laterWriter{r, w}, err
+	return &writer{r, w}, err
 }
 
-// holds reports that err wraps cause, as far as can be told of a cause that does not compare.
+// holds reports whether err wraps cause. If the type of cause cannot be compared, any error will
+// do.
 func holds(err, cause error) bool {
 	if !reflect.ValueOf(cause).Comparable() {
 		return err != nil
@@ -263,170 +199,118 @@ func holds(err, cause error) bool {
 	return errors.Is(err, cause)
 }
 
-// swallowed reports an error of start that the application did not hand on.
-func (r *request) swallowed(place string) {
-	r.mu.Lock()
-	err, hadCause := r.seen.err, r.seen.hadCause
-	r.seen.err = nil
-	r.mu.Unlock()
-	rule := "R113"
-	if hadCause {
-		rule = "R81"
-	}
-	r.findAt(inside, rule, "start returned "+textOf(err)+", and the application went on as if it had not", place)
+// findSwallowed reports an error of start that the application did not pass on. flow.mu is held.
+func (r *request) findSwallowed(place string) {
+	r.findAt(place, inside, r.errRule, "start returned %s, and the application went on as if it had not", textOf(r.err))
+	r.err = nil
 }
 
-// A writer is the writer that the application gets from its first start, a laterWriter that from another.
-type writer request
-
-// Write implements io.Writer.
-func (w *writer) Write(p []byte) (int, error) { return (*request)(w).write(w.w, p) }
-
-type laterWriter struct {
+// A writer is the writer that the application gets from start.
+type writer struct {
 	r *request
-	w io.Writer
+	w io.Writer // the server's
 }
 
 // Write implements io.Writer.
-func (w *laterWriter) Write(p []byte) (int, error) { return w.r.write(w.w, p) }
-
-// write writes to the server's writer.
-func (r *request) write(w io.Writer, p []byte) (int, error) {
-	inTime := r.phase.Load() == uint32(calling)
-	if !inTime {
-		r.find(inside, "R102", "the writer was used after Call had returned")
+func (w *writer) Write(p []byte) (int, error) {
+	r := w.r
+	r.flow.lock()
+	inTime := r.phase == calling
+	if inTime {
+		r.checkBlock(p, "R86")
 	} else {
-		r.mu.Lock()
-		wrong := r.seen.add(p, r.head)
-		r.mu.Unlock()
-		if wrong {
-			r.checkContent("R86")
-		}
-		r.flow.checkKept(r, p)
+		r.find(inside, "R102", "the writer was used after Call had returned")
 	}
-	if r.flow != nil {
-		defer r.flow.write(r)()
-	}
-	given := append(make([]byte, 0, len(p)), p...)
-	n, err := w.Write(given)
-	if string(given) != string(p) {
+	r.flow.writeBegins(r)
+	r.flow.unlock()
+
+	given := copyOf(p)
+	n, err := w.w.Write(given)
+
+	r.flow.lock()
+	defer r.flow.unlock()
+	r.flow.writeEnds(r)
+	if !bytes.Equal(given, p) {
 		r.find(outside, "D8", "the writer has changed what it was given")
 	}
-	poison(given)
+	overwrite(given)
 	switch {
 	case n < 0 || n > len(p):
-		r.find(outside, "R99", "the writer returned "+strconv.Itoa(n)+" for "+strconv.Itoa(len(p))+" bytes")
+		r.find(outside, "R99", "the writer returned %d for %d bytes", n, len(p))
 	case n < len(p) && err == nil:
-		r.find(outside, "R99", "the writer took "+strconv.Itoa(n)+" of "+strconv.Itoa(len(p))+" bytes and returned no error")
+		r.find(outside, "R99", "the writer took %d of %d bytes and returned no error", n, len(p))
 	}
 	if err == nil && inTime {
-		r.mu.Lock()
-		r.seen.sent, r.seen.wrote = true, true
-		r.mu.Unlock()
+		r.sent = true
 	}
 	return n, err
 }
 
-// add counts a block, or what was written, and reports whether something is wrong with it.
-func (s *response) add(p []byte, isHead bool) bool {
-	s.bytes += int64(len(p))
-	if s.stated == nil || s.err != nil || len(p) == 0 || isHead {
-		return false
-	}
-	h := &s.stated.head
-	return h.bodiless() || !h.hasType || h.length >= 0 && s.bytes > h.length
-}
-
-// checkContent says what is wrong with a block. tooLong is the rule for one that passes the length.
-func (r *request) checkContent(tooLong string) {
-	r.mu.Lock()
-	s := r.seen
-	_, lawful := r.result.(sized.Limited) // R137: a server that knows nothing of the limit has to cut
-	lawful = lawful && !r.limited
-	r.mu.Unlock()
-	h := s.stated.head
-	if h.bodiless() {
-		r.find(inside, "D1", "a body with a status of "+strconv.Itoa(int(h.code)))
+// checkBlock checks a block that the application yields or writes. tooLong is the rule that a block
+// beyond the Content-Length breaks, or "" if it breaks none. flow.mu is held.
+func (r *request) checkBlock(block []byte, tooLong string) {
+	r.flow.checkKept(r, block)
+	r.bytes += int64(len(block))
+	if len(block) == 0 || r.head == nil || r.err != nil || r.isHEAD {
 		return
 	}
-	if !h.hasType {
+	if r.head.isBodiless() {
+		r.find(inside, "D1", "a body with a status of %d", r.head.code)
+		return
+	}
+	if !r.head.hasType {
 		r.find(inside, "C48", "a body without a Content-Type")
 	}
-	if h.length >= 0 && s.bytes > h.length && !lawful {
-		r.find(inside, tooLong, "Content-Length is "+strconv.FormatInt(h.length, 10)+", and there are at least "+
-			strconv.FormatInt(s.bytes, 10)+" bytes")
+	if length := r.head.length; length >= 0 && r.bytes > length && tooLong != "" {
+		r.find(inside, tooLong, "Content-Length is %d, and there are at least %d bytes", length, r.bytes)
 	}
 }
 
-// find reports that a side has broken a rule, by a call that is still going on.
-func (r *request) find(w way, rule, seen string) {
-	if !r.once(w, rule) {
-		return
-	}
+// copyOf returns a copy of a block, without capacity for more.
+func copyOf(block []byte) []byte { return slices.Clip(bytes.Clone(block)) }
+
+// find reports that a side has broken a rule, by a call that is still going on. seen is a format of
+// package fmt, which says what the lint saw. flow.mu is held.
+func (r *request) find(w way, rule, seen string, args ...any) {
+	r.findAt(r.place(w), w, rule, seen, args...)
+}
+
+// place returns the place of the call that is going on. If that cannot be told, it returns the
+// place of the application or middleware to blame, or "" for a server.
+func (r *request) place(w way) string {
 	place := caller(w)
 	switch {
 	case place != "":
+		return place
 	case w == inside:
-		place = placeOf(r.lint.app)
-	case r.lint.inner && r.flow != nil:
-		place = placeOf(r.flow.outer.lint.app)
+		return placeOf(r.lint.app)
+	case r.isInner():
+		return placeOf(r.lint.outer.app)
 	}
-	r.report(r.lint.finding(w, rule, seen, place))
+	return ""
 }
 
-// findAt reports that a side has broken a rule at a place.
-func (r *request) findAt(w way, rule, seen, place string) {
-	if r.once(w, rule) {
-		r.report(r.lint.finding(w, rule, seen, place))
-	}
-}
-
-// once reports that the rule was not reported yet for this side, nor for one from which it came here.
-func (r *request) once(w way, rule string) bool {
-	f := fault{w, rule}
-	if r.flow != nil {
-		return r.flow.once(f)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.found == nil {
-		r.found = new([]fault)
-	}
-	if slices.Contains(*r.found, f) {
-		return false
-	}
-	*r.found = append(*r.found, f)
-	return true
-}
-
-func (r *request) report(f Finding) {
-	if r.lint.report != nil {
-		r.lint.report(f)
+// findAt is find with a place. It reports nothing if the side from which the fault comes has broken
+// the same rule before, in either half: a middleware is not to blame for a fault that it passes on.
+// flow.mu is held.
+func (r *request) findAt(place string, w way, rule, seen string, args ...any) {
+	f := r.flow
+	if slices.Contains(f.found, fault{w, rule}) {
 		return
 	}
-	if r.isOver() { // and the log with it, for what the lint knows
-		r.lint.late.add(f)
-		return
+	f.found = append(f.found, fault{w, rule})
+	finding := r.lint.finding(w, rule, fmt.Sprintf(seen, args...), place)
+	log := r.log
+	if r.phase == over { // the server may have closed it
+		log = nil
 	}
-	r.log(f)
+	f.pending = append(f.pending, func() { r.lint.send(finding, log) })
 }
 
-func (r *request) log(f Finding) {
-	if r.errors != nil {
-		// R47: errors of the log are nobody's business.
-		_, _ = io.WriteString(r.errors, "validate: "+f.String()+"\n")
+// textOf returns the text of an error in a finding.
+func textOf(err error) string {
+	if err == nil {
+		return "no error"
 	}
-}
-
-// join gives the two halves of a middleware's request one flow. It travels with the Context, since a middleware may
-// change all else of an Environ.
-func (r *request) join() {
-	switch l := r.lint; {
-	case l.flow == nil:
-	case l.inner:
-		r.flow, _ = r.env.Context().Value(l.flow).(*flow)
-	default:
-		r.flow = &flow{outer: r}
-		r.env = *r.env.WithContext(context.WithValue(r.env.Context(), l.flow, r.flow))
-	}
+	return header.Quote(err.Error())
 }

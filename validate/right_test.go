@@ -20,13 +20,13 @@ import (
 	"example.com/gateway/validate"
 )
 
-// A right is a correct application, or pair, and the request that it gets.
+// A right is a correct application, maybe under a correct middleware, and the request that it gets.
 type right struct {
 	name string
 	app  func() gateway.ApplicationFunc // made anew for each request
-	env  func() *gateway.Environ        // a GET
-	mw   gateway.Middleware             // none
-	fail bool                           // the application fails, as it may
+	env  func() *gateway.Environ        // default: a GET
+	mw   gateway.Middleware             // default: none
+	fail bool                           // the application fails, which is its right
 }
 
 func same(f gateway.ApplicationFunc) func() gateway.ApplicationFunc {
@@ -66,13 +66,13 @@ func (g *greeting) Blocks() iter.Seq2[[]byte, error] {
 
 func (g *greeting) Close() error { return nil }
 
-// latinator is the middleware of PEP 3333: headers, writer and blocks.
+// latinator is the middleware of PEP 3333. It changes headers, and whatever is written and yielded.
 func latinator(app gateway.Application) gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		body, err := app.Call(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
 			w, err := start(status, headers.Without("Content-Length"), cause)
 			return writerFunc(func(p []byte) (int, error) {
-				if _, err := w.Write(pigLatin(bytes.Clone(p))); err != nil {
+				if _, err := w.Write(pigLatin(p)); err != nil {
 					return 0, err
 				}
 				return len(p), nil
@@ -85,13 +85,13 @@ func latinator(app gateway.Application) gateway.Application {
 	})
 }
 
-// pigLatin changes the block in place, which Map allows.
 func pigLatin(block []byte) []byte {
-	slices.Reverse(block)
-	return append(block, "ay"...)
+	latin := append(bytes.Clone(block), "ay"...)
+	slices.Reverse(latin[:len(block)])
+	return latin
 }
 
-// blockwise is middleware of other shapes that are right.
+// More correct middleware, each of another shape.
 var (
 	keepsBackWithEmptyBlocks gateway.Middleware = through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
 		return bodyOf{func(yield func([]byte, error) bool) {
@@ -164,7 +164,7 @@ var (
 	readsOn gateway.Middleware = through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
 		return bodyOf{func(yield func([]byte, error) bool) {
 			going := true
-			for block, err := range body.Blocks() { // also when the client has left, say for a cache
+			for block, err := range body.Blocks() { // to the end, even if the client has left: for a cache, say
 				going = going && yield(block, err)
 			}
 		}, body.Close}, nil
@@ -239,7 +239,7 @@ var (
 			}, body.Close}, nil
 		})
 	}
-	// R112: it answers the inner start with an error of its own, and needs no other.
+	// takesErrorPages answers an inner start that has a cause with an error of its own (R112).
 	takesErrorPages gateway.Middleware = func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			taken := errors.New("taken")
@@ -266,7 +266,7 @@ var (
 			}, body.Close}, nil
 		})
 	}
-	// includes puts the inner response into a page of its own, which can do without.
+	// includes puts the inner response into a page of its own, and ends the page if the inner response fails.
 	includes gateway.Middleware = func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			if _, err := start("200 OK", plain, nil); err != nil {
@@ -393,7 +393,7 @@ var rights = []right{
 		})
 	})},
 	{name: "reader of a string", app: bodied(func() gateway.Body { return gateway.Reader(strings.NewReader("12345678"), 3) })},
-	{name: "reader of a part", app: same(answers("200 OK", plain.Add("Content-Length", "4"), func() gateway.Body {
+	{name: "reader of a part", app: same(answers("200 OK", plain.Append("Content-Length", "4"), func() gateway.Body {
 		return gateway.Reader(strings.NewReader("12345678"), 3)
 	}))},
 	{name: "reader of a file", app: bodied(func() gateway.Body {
@@ -428,18 +428,18 @@ var rights = []right{
 		return text(), err
 	})},
 	{name: "second start with a cause", app: same(func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		_, _ = start("200 OK", plain.Add("Content-Length", "3"), nil)
+		_, _ = start("200 OK", plain.Append("Content-Length", "3"), nil)
 		_, err := start("500 Internal Server Error", plain, errBoom)
 		return text(), err
 	})},
 	{name: "the length of a HEAD", env: func() *gateway.Environ { return environ("HEAD") },
-		app: same(answers("200 OK", plain.Add("Content-Length", "100"), empty))},
+		app: same(answers("200 OK", plain.Append("Content-Length", "100"), empty))},
 	{name: "a body for a HEAD", env: func() *gateway.Environ { return environ("HEAD") }, app: same(answers("200 OK", nil, text))},
 	{name: "start in the first step", app: same(newGreeting), env: func() *gateway.Environ { return environ("HEAD") }},
 
 	// The writer.
 	{name: "writer and body", app: same(writesAndYields)},
-	{name: "writer alone", app: same(writes(plain.Add("Content-Length", "3"), "ab", "", "c"))},
+	{name: "writer alone", app: same(writes(plain.Append("Content-Length", "3"), "ab", "", "c"))},
 
 	// Failures that are an application's right.
 	{name: "error of Call", fail: true, app: same(func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errBoom })},
@@ -450,7 +450,7 @@ var rights = []right{
 	{name: "error of the first step", fail: true, app: bodied(func() gateway.Body {
 		return gateway.Stream(func(yield func([]byte, error) bool) { yield(nil, errBoom) })
 	})},
-	{name: "error in the middle", fail: true, app: same(answers("200 OK", plain.Add("Content-Length", "100"), func() gateway.Body {
+	{name: "error in the middle", fail: true, app: same(answers("200 OK", plain.Append("Content-Length", "100"), func() gateway.Body {
 		return gateway.Stream(func(yield func([]byte, error) bool) { _ = yield([]byte("half"), nil) && yield(nil, errBoom) })
 	}))},
 	{name: "error of Close", fail: true, app: bodied(func() gateway.Body { return gateway.OnClose(text(), func() error { return errBoom }) })},
@@ -469,7 +469,7 @@ var rights = []right{
 
 	// The request.
 	{name: "all read four times", env: upload("a"), app: same(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		for range 4 { // middleware, a parser, a drain
+		for range 4 { // as a middleware, a parser and a drain may
 			if _, err := io.ReadAll(env.Input); err != nil {
 				return nil, err
 			}
@@ -577,7 +577,31 @@ var rights = []right{
 		return env
 	}},
 
-	// Middleware, each with a body of three blocks.
+	{name: "calls itself on a goroutine of its own", app: func() gateway.ApplicationFunc { // and waits for the answer
+		var whole gateway.Application
+		whole = validate.Linter{Report: func(f validate.Finding) { panic(f.String()) }}.Application(
+			gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (body gateway.Body, err error) {
+				if env.Vars["PATH_INFO"] == "/inner" {
+					return hello(env, start)
+				}
+				inner := env.Clone()
+				inner.Vars["PATH_INFO"] = "/inner"
+				answered := make(chan struct{})
+				go func() {
+					defer close(answered)
+					body, err = whole.Call(inner, start)
+				}()
+				<-answered
+				return body, err
+			}))
+		return whole.Call
+	}, env: func() *gateway.Environ {
+		env := environ("GET")
+		env.Multithread = false
+		return env
+	}},
+
+	// Middleware, most of it around a body of three blocks.
 	{name: "none at all", mw: gateway.Chain(), app: bodied(abc)},
 	{name: "latinator", mw: latinator, app: bodied(abc)},
 	{name: "latinator of bytes", mw: latinator, app: bodied(func() gateway.Body { return gateway.Bytes([]byte("ab"), []byte("c")) })},
@@ -599,7 +623,7 @@ var rights = []right{
 		return yields("\xDB\xDB\xDB\xDB\xDB\xDB\xDB\xDB", "\xDB\xDB\xDB\xDB\xDB\xDB\xDB\xDB\xDB", "\xDB\xDB\xDB\xDB")
 	})},
 	{name: "many blocks", mw: keepsBackWithEmptyBlocks, app: bodied(func() gateway.Body { return yields(strings.Split(strings.Repeat("a lot ", 1000), " ")...) })},
-	{name: "maps in place behind a pull", mw: gateway.Chain(latinator, pulls), app: same(failsHalfway), fail: true},
+	{name: "maps behind a pull", mw: gateway.Chain(latinator, pulls), app: same(failsHalfway), fail: true},
 	{name: "several", mw: gateway.Chain(withTimeout, latinator, startsLate, mounts), app: bodied(abc)},
 	{name: "lint within lint", mw: gateway.Chain(validate.Application, latinator, validate.Middleware(pulls)), app: bodied(abc)},
 	{name: "an application that fails within", mw: gateway.Chain(withTimeout, latinator), fail: true, app: same(failsLate)},
@@ -661,7 +685,7 @@ func bodiedByInput() func() gateway.ApplicationFunc {
 	})
 }
 
-// An outcome is all that can be seen of a request.
+// An outcome is everything that a server can see of a request.
 type outcome struct {
 	events []string
 	log    string
@@ -677,8 +701,9 @@ func outcomeOf(app gateway.Application, env *gateway.Environ, t *recorder) (o ou
 	env.Errors = &log
 	err := gateway.Respond(app, env, t)
 	o.events, o.log = t.events, stackOrGoroutine.ReplaceAllString(log.String(), "\n")
+	o.broken = !t.whole
 	if err != nil {
-		o.err, o.isBoom, o.broken = err.Error(), errors.Is(err, errBoom), errors.Is(err, gateway.ErrBroken)
+		o.err, o.isBoom = err.Error(), errors.Is(err, errBoom)
 	}
 	return o
 }
@@ -687,8 +712,9 @@ func (o outcome) equal(p outcome) bool {
 	return slices.Equal(o.events, p.events) && o.log == p.log && o.err == p.err && o.isBoom == p.isBoom && o.broken == p.broken
 }
 
-// TestNothingChangesForACorrectPair runs each pair without the lint and with it, under gateway.Respond with clients that stay
-// and that leave: the same head, blocks, log and error, and no finding. And under a server that is not gateway.Respond.
+// TestNothingChangesForACorrectPair runs each pair without the lint and with it, under gateway.Respond, for clients
+// that stay and clients that leave, and under a toy. The head, the blocks, the log and the error must be the same, and
+// the lint must find nothing.
 func TestNothingChangesForACorrectPair(t *testing.T) {
 	t.Parallel()
 	rounds := 100
@@ -744,7 +770,7 @@ func TestNothingChangesForACorrectPair(t *testing.T) {
 					t.Fatalf("found%s", got.texts())
 				}
 			}
-			runtime.GC() // what was closed is not reported then, either
+			runtime.GC() // must not report a body that was closed
 			if len(got.findings()) > 0 {
 				t.Fatalf("found%s", got.texts())
 			}
@@ -752,7 +778,7 @@ func TestNothingChangesForACorrectPair(t *testing.T) {
 	}
 }
 
-// TestConcurrentRequestsAreNoFinding also has that of concurrent requests each has its own state.
+// TestConcurrentRequestsAreNoFinding also checks that concurrent requests do not share state.
 func TestConcurrentRequestsAreNoFinding(t *testing.T) {
 	t.Parallel()
 	var got collector
@@ -775,7 +801,7 @@ func TestConcurrentRequestsAreNoFinding(t *testing.T) {
 	}
 }
 
-// TestRequestsInTurnAreNoFinding: a server of one thread may have several responses under way (R49).
+// TestRequestsInTurnAreNoFinding checks that a server of one thread may have several responses under way (R49).
 func TestRequestsInTurnAreNoFinding(t *testing.T) {
 	t.Parallel()
 	var got collector
@@ -804,7 +830,7 @@ func TestRequestsInTurnAreNoFinding(t *testing.T) {
 	}
 }
 
-// TestErrorsAndPanicsPassThroughAsTheyAre: the same value, not one like it.
+// TestErrorsAndPanicsPassThroughAsTheyAre checks that the values are the same, not only alike.
 func TestErrorsAndPanicsPassThroughAsTheyAre(t *testing.T) {
 	t.Parallel()
 	lint := func(f gateway.ApplicationFunc) gateway.Application { return new(collector).linter().Application(f) }

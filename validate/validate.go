@@ -1,5 +1,6 @@
-// Package validate is a lint. It stands as middleware between a server and an application, or on both sides of another
-// middleware, checks what passes in either direction, and names the rule that was broken, the side to blame and the place:
+// Package validate is a lint: middleware that checks, on every request, what a server and an
+// application owe each other. For each rule that is broken, the lint names the rule, the side to
+// blame and the place in the source:
 //
 //	func hello(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 //		_, err := start("200 OK", gateway.Headers{{"Connection", "close"}}, nil)
@@ -8,93 +9,121 @@
 //
 //	func main() { cgi.Run(validate.Application(gateway.ApplicationFunc(hello))) }
 //
-// writes to the log:
+// This program writes to its log:
 //
-//	validate: R72 application: An application sets no hop-by-hop header and [...]: Connection [...] (main.hello main.go:9)
+//	validate: R72 application: An application sets no [...]: Connection is hop-by-hop (main.hello main.go:9)
 //
-// It is wsgiref's validator, with what that misses: hop-by-hop headers, second starts, lengths, blocks that are kept or
-// changed, the block rule of middleware, bodies that nobody closes. It is for development and tests; the smallest request costs
-// about three times what [gateway.Respond] alone does. gatewaytest.TestMiddleware has middleware under it, in one call.
+// [Application] puts the lint between a server and an application. [Middleware] puts it on both
+// sides of a middleware. gatewaytest.TestMiddleware runs a middleware under the lint in one call.
 //
-// For a correct pair nothing changes: the same bytes in the same blocks and order, the same errors and panics, the same
-// Content-Length that is computed. The application gets a copy of the Environ, as from Environ.WithContext, with Vars and Extra
-// shared, and Input and Errors wrapped. The server gets a copy of each block, which is overwritten with 0xDB once the iteration
-// moved on: one that kept it sends garbage, and its tests see that. A faulty call is reported and then passed on as it is.
+// The lint is for development and tests. It checks everything on every request and copies every
+// block, which costs a small request some microseconds. The rules are in docs/spec.md.
 //
-// What it does not say: anything of a body in answer to HEAD, which an application may yield (D1), middleware may measure and the
-// server drops (C37), as gatewaytest.TestServer checks; what is a matter of taste, such as unusual methods; and what only the wire
-// can show. Calls that overlap within one request are refused and reported by gateway.Respond itself, and since Respond closes every
-// body, those that it got itself are not watched. What costs much is done in the first hundred requests and in one of 256 after, since
-// who has it wrong has it wrong in many: to look at the variables (R29, R30, R32, R33, D6), but for the method and the length, through
-// all HTTP_ variables for line breaks (C28), and at the stack for middleware that hands start on as it is and may lose the body (R21).
+// The lint is the counterpart of Python's wsgiref.validate. It also finds mistakes that
+// wsgiref.validate misses: hop-by-hop headers, second calls of start, wrong lengths, blocks that a
+// server keeps or changes, blocks that a middleware holds back, and bodies that are never closed.
+//
+// # What changes under the lint
+//
+// A correct server and a correct application see no difference: the lint passes on the same bytes
+// in the same blocks and the same order, the same errors and the same panics, and Respond computes
+// the same Content-Length. The lint reports a faulty call, and then passes the call on as it is.
+//
+// The application gets a copy of the Environ, as from Environ.WithContext. The copy shares Vars and
+// Extra, and its Input and Errors go through the lint.
+//
+// The server gets a copy of each block. The lint overwrites the copy with bytes 0xDB when the body
+// moves on. A server that has kept the copy sends garbage, which the tests of that server see.
+//
+// # What the lint leaves out
+//
+//   - The blocks of an answer to HEAD. An application may yield them, middleware may measure them, and the
+//     server drops them, as gatewaytest.TestServer checks.
+//   - Matters of taste, such as unusual methods.
+//   - Faults that only the bytes on the wire can show.
+//   - Calls that overlap within one request. Respond refuses and reports them.
 package validate
 
 import (
-	"strconv"
-	"strings"
-	"sync"
+	"errors"
 	"sync/atomic"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/rules"
 )
 
-// Application returns app under the lint, for use in its place. Findings go to the request's Errors, one line each.
+// Application returns app under the lint, for use in its place. The findings go to the Errors of
+// the request, one line each.
 //
-// What calls it is taken for a server. Around a middleware use [Middleware]: it tells the three sides apart.
-// If app is nil, each call is a finding and an error, and the response a 500.
+// The lint takes the caller for a server. To check a middleware use [Middleware], which tells the
+// server, the middleware and the application apart.
+//
+// If Multithread is false, an application that calls itself must pass on an Environ made from its
+// own, as by Environ.Clone. The lint takes any other call for a second request of the server, and
+// reports R49.
+//
+// If app is nil, each Call reports that and returns an error, and the response is a 500.
 func Application(app gateway.Application) gateway.Application { return Linter{}.Application(app) }
 
-// Middleware returns mw under the lint, on both sides: as an application to what calls it, and as a server to the
-// application it is given. It also sees what only both sides together show: blocks held back or swallowed (R94, R95), or kept past
-// their step and sent as garbage (D8); an inner body that is ranged before Call returned (R96), sent through the writer (R97) or
-// never closed (R21); and an inner error after which the response, with the inner head, ended as if there were none (D2). But for
-// D8 and R21, these are left out for a request in which the middleware calls the application more than once, and all of them under
-// a Context that is not made from its own.
+// Middleware returns mw under the lint. The lint checks mw on both sides: as an application to its
+// caller, and as a server to the application that mw is given. A fault that mw only passes on is
+// held against the side that it came from.
 //
-// A fault that the middleware only passes on is held against the side it came from. For tests, gatewaytest.TestMiddleware runs mw
-// under this lint through every failure that a server and an application can have. If mw is nil, or the application, or what mw
-// makes of it, each call is a finding and an error, and the response a 500.
+// Both sides together show more mistakes:
+//
+//   - mw keeps an inner block back, or drops it, and yields no block in its place, not even an empty one
+//     (R94, R95);
+//   - mw ranges the inner body before its own Call has returned (R96);
+//   - mw sends inner blocks through the writer (R97);
+//   - the inner application fails, and the response, which has the inner head, ends as if whole;
+//   - mw keeps an inner block after the inner body has moved on, and sends it later;
+//   - mw never closes the inner body (R21).
+//
+// The lint does not look for the first four in a request in which mw calls the application several
+// times: some of the inner responses may then be for mw's own use. It finds none of the six if mw
+// calls the application with a Context that is not made from the Context that mw got.
+//
+// If mw is nil, or the application, or the application that mw makes, each Call reports that and
+// returns an error, and the response is a 500.
 func Middleware(mw gateway.Middleware) gateway.Middleware { return Linter{}.Middleware(mw) }
 
-// A Linter says where findings go. The zero value is what the functions [Application] and [Middleware] use.
+// A Linter says where the findings go. The functions [Application] and [Middleware] use the zero
+// value.
 type Linter struct {
-	// Report is called with each finding, when it is found, on the goroutine that was at fault; for a body that was never
-	// closed on one of the runtime's. It may be called concurrently. It must not call what the finding is about.
+	// Report, if not nil, is called with each finding as soon as the lint has it. It runs on the
+	// goroutine that made the faulty call, or, for a body that was never closed, on a goroutine of
+	// the runtime. It may be called concurrently. It must not call the application, body or writer
+	// that the finding is about.
 	//
-	// nil writes a line "validate: " + Finding.String() to the request's Errors, or, for what is found after the response is over,
-	// to those of the next request. A process without a next one, as under CGI, loses these; a Report does not.
+	// If Report is nil, the lint writes the line "validate: " + Finding.String() to the Errors of
+	// the request. If Errors is nil or the response is over, the line goes to the Errors of the
+	// next request. A process that gets no other request, as under CGI, loses it.
 	Report func(Finding)
 }
 
 // Application is the function [Application] with the linter's Report.
 func (l Linter) Application(app gateway.Application) gateway.Application {
-	made := &lint{app: app, report: l.Report, sides: [2]Side{SideServer, SideApplication}, respond: respondPCs().start}
+	made := &lint{app: app, report: l.Report, sides: [2]Side{SideServer, SideApplication}}
 	if isNil(app) {
-		made.missing, made.place = "the application is nil", caller(inside)
+		made.unusable = made.finding(inside, "R1", "the application is nil", caller(inside))
 	}
 	return made
 }
 
 // Middleware is the function [Middleware] with the linter's Report.
 func (l Linter) Middleware(mw gateway.Middleware) gateway.Middleware {
-	place := ""
-	if mw == nil {
-		place = caller(inside)
-	}
+	here := caller(inside)
 	return func(app gateway.Application) gateway.Application {
-		key := new(flowKey)
-		outer := &lint{report: l.Report, sides: [2]Side{SideServer, SideMiddleware}, flow: key, respond: respondPCs().start}
+		outer := &lint{report: l.Report, sides: [2]Side{SideServer, SideMiddleware}}
 		if mw == nil {
-			outer.missing, outer.place = "the middleware is nil", place
+			outer.unusable = outer.finding(inside, "R1", "the middleware is nil", here)
 			return outer
 		}
-		inner := &lint{app: app, report: l.Report, sides: [2]Side{SideMiddleware, SideApplication}, flow: key, inner: true}
+		inner := &lint{app: app, report: l.Report, sides: [2]Side{SideMiddleware, SideApplication}, outer: outer}
 		if isNil(app) {
-			inner.missing, inner.place = "the application is nil", caller(inside)
+			inner.unusable = inner.finding(inside, "R1", "the application is nil", caller(inside))
 		}
 		if outer.app = mw(inner); isNil(outer.app) {
-			outer.missing, outer.place = "the middleware made a nil application", placeOf(mw)
+			outer.unusable = outer.finding(inside, "R1", "the middleware made a nil application", placeOf(mw))
 		}
 		return outer
 	}
@@ -105,107 +134,42 @@ func isNil(app gateway.Application) bool {
 	return app == nil || isFunc && f == nil
 }
 
-// A Side is one of the parties to the contract.
-type Side uint8
-
-// The sides, of which one is to blame for a finding.
-const (
-	SideServer      Side = iota + 1 // what called the application
-	SideApplication                 // what was called
-	SideMiddleware                  // what Middleware was put around
-)
-
-// String returns "server", "application" or "middleware".
-func (s Side) String() string {
-	switch s {
-	case SideServer:
-		return "server"
-	case SideApplication:
-		return "application"
-	case SideMiddleware:
-		return "middleware"
-	}
-	return "Side(" + strconv.Itoa(int(s)) + ")"
-}
-
-// A Finding is a rule that was broken. In one request a rule is reported once for a side: the first time.
-type Finding struct {
-	Rule string // its number, as in docs/conformance.md: "R72"
-	Side Side   // who broke it
-	Text string // the rule's sentence and, after a colon, what was seen; one line
-	// Place is the function, file and line of the offending call, "main.hello main.go:9", or if that is not on the stack,
-	// where what is to blame is declared. For a body that was never closed it is the calls that led to it, innermost first,
-	// with " < " between. It is "" if nothing is known.
-	Place string
-}
-
-// String returns the finding as one line: "R72 application: An application sets no ... (main.hello main.go:9)".
-func (f Finding) String() string {
-	s := f.Rule + " " + f.Side.String() + ": " + f.Text
-	if f.Place != "" {
-		s += " (" + f.Place + ")"
-	}
-	return s
-}
-
-// A lint is one application with the lint around it.
+// A lint is an application with the lint around it. The lint around a middleware has two halves,
+// each a lint: the outer half is around the middleware, the inner half around the application that
+// the middleware calls.
 type lint struct {
-	app     gateway.Application
-	report  func(Finding) // nil is the request's Errors
-	sides   [2]Side       // by way: who is outside, who is inside
-	flow    *flowKey      // of the middleware that this is one half of; or nil
-	inner   bool          // and it is the half within
-	missing string        // what is nil, in place of an app
-	place   string        // where
-	running atomic.Int32  // code of the application that runs, of requests that are not Multithread
-	late    late
-
-	respond  uintptr // the start of gateway.Respond
-	requests atomic.Int64
-	good     atomic.Pointer[good]
+	app      gateway.Application
+	report   func(Finding) // nil stands for the Errors of the request
+	sides    [2]Side       // indexed by way: who is outside, who is inside
+	outer    *lint         // the outer half, if this is the inner one
+	unusable *Finding      // why app cannot be called: some part is nil
+	running  atomic.Int32  // how many requests run code of app right now, of those that are alone
+	late     lateFindings
 }
 
 var _ gateway.Application = (*lint)(nil)
 
-// A way is the direction from which a fault came.
-type way uint8
-
-const (
-	outside way = iota // the server, or a middleware in its role
-	inside             // the application, or a middleware in its role
-)
-
-// finding makes the Finding of a broken rule.
-func (l *lint) finding(w way, rule, seen, place string) Finding {
-	return Finding{Rule: rule, Side: l.sides[w], Text: strings.TrimSuffix(rules.Get(rule).Text, ".") + ": " + seen, Place: place}
-}
-
-// A late is what was found when there was no log for it any more.
-type late struct {
-	any  atomic.Bool
-	mu   sync.Mutex
-	list []Finding
-}
-
-// maxLate bounds what is kept of a server that never closes and is never called again.
-const maxLate = 100
-
-func (l *late) add(f Finding) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.list) < maxLate {
-		l.list = append(l.list, f)
+// Call implements gateway.Application.
+func (l *lint) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	if env == nil || start == nil {
+		return nil, l.refuse(l.finding(outside, "R12", "Call was given a nil Environ or a nil start", caller(outside)))
 	}
-	l.any.Store(true)
+	if l.unusable != nil {
+		return nil, l.refuse(l.unusable)
+	}
+	r := l.newRequest(env, start)
+	result, err := r.call()
+	if result == nil {
+		return nil, err
+	}
+	return newBody(r, result), err
 }
 
-func (l *late) take() (list []Finding) {
-	if !l.any.Load() {
-		return nil
+// refuse reports why the application is not called. It returns the error of Call, which the server
+// logs: Environ.Errors may be nil as well.
+func (l *lint) refuse(f *Finding) error {
+	if l.report != nil {
+		l.report(*f)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	list, l.list = l.list, nil
-	l.any.Store(false)
-	return list
+	return errors.New(logPrefix + f.String())
 }

@@ -41,7 +41,7 @@ func environ(method string) *gateway.Environ {
 	}
 }
 
-// withInput is environ with a request's body.
+// withInput is a complete request with a body.
 func withInput(text string) *gateway.Environ {
 	env := environ("POST")
 	env.Vars["CONTENT_LENGTH"] = strconv.Itoa(len(text))
@@ -50,7 +50,7 @@ func withInput(text string) *gateway.Environ {
 	return env
 }
 
-// A collector has the findings of a test.
+// A collector gathers the findings of a test.
 type collector struct {
 	mu   sync.Mutex
 	list []validate.Finding
@@ -87,8 +87,9 @@ func (c *collector) texts() string {
 // A recorder is a Transport that keeps what it is sent, in its own memory.
 type recorder struct {
 	events []string
-	during func(block []byte) // runs in each Write
-	err    error              // of each Write
+	during func(block []byte) // called by each Write
+	err    error              // returned by each Write
+	whole  bool               // what End got
 }
 
 func (r *recorder) WriteHead(status string, headers gateway.Headers) error {
@@ -111,6 +112,13 @@ func (r *recorder) Write(block []byte) (int, error) {
 	return len(block), nil
 }
 
+func (r *recorder) Flush() error { return nil }
+
+func (r *recorder) End(whole bool) error {
+	r.whole = whole
+	return nil
+}
+
 // A server answers one request, in its own way.
 type server func(app gateway.Application, env *gateway.Environ)
 
@@ -118,7 +126,7 @@ func respond(app gateway.Application, env *gateway.Environ) {
 	_ = gateway.Respond(app, env, new(recorder))
 }
 
-// A toy is a correct server that is not gateway.Respond, with a mistake where a test sets one.
+// A toy is a correct server without gateway.Respond. A test plants a mistake by setting one of the functions.
 type toy struct {
 	started bool
 	sent    bool
@@ -185,7 +193,7 @@ func (t *toy) serve(app gateway.Application, env *gateway.Environ) {
 	}
 }
 
-// serve is a toy without a mistake.
+// serve answers one request as a toy without a mistake.
 func serve(app gateway.Application, env *gateway.Environ) { new(toy).serve(app, env) }
 
 // A bodyOf is a body made of two functions.
@@ -223,7 +231,7 @@ func answers(status string, headers gateway.Headers, body func() gateway.Body) g
 func text() gateway.Body  { return gateway.Text("Hello World !\n") }
 func empty() gateway.Body { return gateway.Bytes() }
 
-// TestNilIsFoundWhenItIsCalled: a program that is put together wrongly answers 500 and says why.
+// TestNilIsFoundWhenItIsCalled checks that a program with a nil part answers 500 and says which part it is.
 func TestNilIsFoundWhenItIsCalled(t *testing.T) {
 	t.Parallel()
 	made := func(gateway.Application) gateway.Application { return nil }
@@ -253,13 +261,14 @@ func TestNilIsFoundWhenItIsCalled(t *testing.T) {
 	}
 }
 
-// TestFindingsGoToErrorsByDefault also has that what is found too late for one log goes to the next.
+// TestFindingsGoToErrorsByDefault also checks that a finding after the end of one response goes to the Errors of the
+// next request.
 func TestFindingsGoToErrorsByDefault(t *testing.T) {
 	t.Parallel()
 	var late gateway.StartResponse
 	app := validate.Application(gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		late = start
-		_, err := start("200 OK", plain.Add("Connection", "close"), nil)
+		_, err := start("200 OK", plain.Append("Connection", "close"), nil)
 		return text(), err
 	}))
 	var first, second bytes.Buffer
@@ -338,12 +347,12 @@ func TestPlaceIsTheOffendingCall(t *testing.T) {
 }
 
 func short(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	_, err := start("200 OK", plain.Add("Content-Length", "100"), nil)
+	_, err := start("200 OK", plain.Append("Content-Length", "100"), nil)
 	return text(), err
 }
 
 func long(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	_, err := start("200 OK", plain.Add("Content-Length", "1"), nil)
+	_, err := start("200 OK", plain.Append("Content-Length", "1"), nil)
 	return text(), err
 }
 

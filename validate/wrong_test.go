@@ -16,24 +16,24 @@ import (
 	"example.com/gateway/validate"
 )
 
-// A wrong is a mistake of one side, and what is found.
+// A wrong is a mistake of one side, and the findings that it must lead to. Each field has a default that is right.
 type wrong struct {
 	name   string
-	app    gateway.Application // hello
-	server server              // gateway.Respond
+	app    gateway.Application // default: hello
+	server server              // default: gateway.Respond
 	env    func() *gateway.Environ
-	mw     gateway.Middleware // none
+	mw     gateway.Middleware // default: none
 	want   []string
 }
 
 func app(f gateway.ApplicationFunc) gateway.Application { return f }
 
-// startsWith is an application that is right but for its status and headers.
+// startsWith returns an application that is right except, maybe, for its status and headers.
 func startsWith(status string, headers ...[2]string) gateway.Application {
 	return app(answers(status, append(slices.Clone(plain), headers...), empty))
 }
 
-// changed is a server that is right but for one thing in the environ.
+// changed returns a function that makes a complete request, and then lets f change it.
 func changed(f func(env *gateway.Environ)) func() *gateway.Environ {
 	return func() *gateway.Environ {
 		env := environ("GET")
@@ -46,7 +46,7 @@ func variable(name, value string) func() *gateway.Environ {
 	return changed(func(env *gateway.Environ) { env.Vars[name] = value })
 }
 
-// misused is a server that does with a body as it likes.
+// misused returns a server that hands the body to f.
 func misused(f func(body gateway.Body)) server {
 	return func(app gateway.Application, env *gateway.Environ) { (&toy{finish: f}).serve(app, env) }
 }
@@ -71,7 +71,7 @@ type closers struct {
 
 func (closers) Close() error { return nil }
 
-// readsAll is an application that reads its Input, n bytes at a time, and answers.
+// readsAll returns an application that reads n bytes of its Input, so many times, and answers.
 func readsAll(n, times int) gateway.Application {
 	return app(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		p := make([]byte, n)
@@ -97,7 +97,7 @@ var wrongApplications = append(hopByHop(), []wrong{
 		})},
 	{name: "nil as blocks", want: []string{"R15 application"}, app: app(answers("200 OK", plain, func() gateway.Body { return bodyOf{} }))},
 	{name: "size that is not true", want: []string{"R20 application"},
-		// What the body is made from is read by somebody else, too.
+		// The server reads from the reader of the body, too.
 		server: func(app gateway.Application, env *gateway.Environ) {
 			_ = gateway.Respond(app, env, &recorder{during: func([]byte) {
 				_, _ = env.Extra["test.reader"].(*strings.Reader).Seek(0, io.SeekEnd)
@@ -166,7 +166,7 @@ var wrongApplications = append(hopByHop(), []wrong{
 			_, err := start("200 OK", plain, nil)
 			return gateway.Stream(func(yield func([]byte, error) bool) {
 				p := make([]byte, 4)
-				for n, i := 0, 0; i < 6; i++ { // one for the bytes
+				for n, i := 0, 0; i < 6; i++ { // one Read for the bytes, five for the end
 					if n, _ = env.Input.Read(p); !yield(p[:n], nil) {
 						return
 					}
@@ -259,10 +259,10 @@ var wrongApplications = append(hopByHop(), []wrong{
 			return nil, err
 		})},
 	{name: "longer than its length", want: []string{"R85 application"},
-		app: app(answers("200 OK", plain.Add("Content-Length", "3"), func() gateway.Body { return yields("ab", "cd") }))},
+		app: app(answers("200 OK", plain.Append("Content-Length", "3"), func() gateway.Body { return yields("ab", "cd") }))},
 	{name: "longer than its length, with a Close of its own", want: []string{"R85 application"},
-		app: app(answers("200 OK", plain.Add("Content-Length", "3"), func() gateway.Body { return gateway.OnClose(yields("ab", "cd"), func() error { return nil }) }))},
-	{name: "writes more than its length", want: []string{"R86 application"}, app: app(writes(plain.Add("Content-Length", "3"), "ab", "cd"))},
+		app: app(answers("200 OK", plain.Append("Content-Length", "3"), func() gateway.Body { return gateway.OnClose(yields("ab", "cd"), func() error { return nil }) }))},
+	{name: "writes more than its length", want: []string{"R86 application"}, app: app(writes(plain.Append("Content-Length", "3"), "ab", "cd"))},
 	{name: "shorter than its length", want: []string{"R87 application"}, app: app(short)},
 	{name: "writer in the body", want: []string{"R102 application"},
 		app: app(func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -355,6 +355,15 @@ var wrongServers = []wrong{
 			rangeAll(seq)
 			_ = body.Close()
 		})},
+	{name: "ranges twice, and leaves early the first time", want: []string{"R26 server"}, app: app(answers("200 OK", plain, abc)),
+		server: misused(func(body gateway.Body) {
+			seq := body.Blocks()
+			for range seq {
+				break
+			}
+			rangeAll(seq)
+			_ = body.Close()
+		})},
 	{name: "no method", want: []string{"R28 server"}, env: variable("REQUEST_METHOD", "")},
 	{name: "method that is no token", want: []string{"R28 server"}, env: variable("REQUEST_METHOD", "GET /")},
 	{name: "no variables", want: []string{"R28 server", "R32 server", "R33 server"}, server: serve, env: changed(func(env *gateway.Environ) { env.Vars = nil })},
@@ -376,6 +385,12 @@ var wrongServers = []wrong{
 	{name: "nil Input", want: []string{"R44 server"}, server: serve, env: changed(func(env *gateway.Environ) { env.Input = nil })},
 	{name: "nil Errors", want: []string{"R45 server"}, server: serve, env: changed(func(env *gateway.Environ) { env.Errors = nil })},
 	{name: "concurrent although it says otherwise", want: []string{"R49 server"}, server: concurrent(false), app: readsAll(1, 1)},
+	{name: "concurrent under two lints", want: []string{"R49 server"}, app: readsAll(1, 1), server: func(app gateway.Application, env *gateway.Environ) {
+		concurrent(false)(new(collector).linter().Application(gateway.ApplicationFunc(
+			func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				return app.Call(env, start)
+			})), env)
+	}},
 	{name: "value of its own without an owner", want: []string{"R53 server"},
 		env: changed(func(env *gateway.Environ) { env.Extra = map[string]any{"role": 1} })},
 	{name: "value of its own in upper case", want: []string{"R53 server"},
@@ -477,7 +492,7 @@ var wrongServers = []wrong{
 	}},
 }
 
-// failsLate finds out about an error when the head is sent, and does as it should.
+// failsLate meets an error after the head was sent. It calls start with the cause, and passes on the error of start.
 func failsLate(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	_, err := start("200 OK", plain, nil)
 	return gateway.Stream(func(yield func([]byte, error) bool) {
@@ -490,7 +505,7 @@ func failsLate(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, e
 	}), err
 }
 
-// failsHalfway has an error behind its first block.
+// failsHalfway yields an error after its first block.
 func failsHalfway(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	_, err := start("200 OK", plain, nil)
 	return gateway.Stream(func(yield func([]byte, error) bool) {
@@ -500,7 +515,7 @@ func failsHalfway(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body
 	}), err
 }
 
-// endsQuietly is a body without its error.
+// endsQuietly returns a body that ends where the given body fails.
 func endsQuietly(body gateway.Body) gateway.Body {
 	return bodyOf{func(yield func([]byte, error) bool) {
 		for block, err := range body.Blocks() {
@@ -511,12 +526,12 @@ func endsQuietly(body gateway.Body) gateway.Body {
 	}, body.Close}
 }
 
-// concurrent is a server that has two requests at the same time.
+// concurrent returns a server that makes a second request while the first is in Call.
 func concurrent(multithread bool) server {
 	return func(app gateway.Application, env *gateway.Environ) {
 		env.Multithread = multithread
 		second := make(chan struct{})
-		env.Input = readerFunc(func([]byte) (int, error) { // the first is in Call
+		env.Input = readerFunc(func([]byte) (int, error) { // the first request is in Call
 			go func() {
 				defer close(second)
 				other := environ("GET")
@@ -532,7 +547,7 @@ func concurrent(multithread bool) server {
 	}
 }
 
-// through is middleware that does something between the inner Call and its return.
+// through returns a middleware that returns what f makes of the inner body. *w is the writer of the last start.
 func through(f func(body gateway.Body, w *io.Writer) (gateway.Body, error)) gateway.Middleware {
 	return func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -549,7 +564,7 @@ func through(f func(body gateway.Body, w *io.Writer) (gateway.Body, error)) gate
 	}
 }
 
-// before is middleware that does something before the inner Call.
+// before returns a middleware that calls f before the application.
 func before(f func(env *gateway.Environ)) gateway.Middleware {
 	return func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -656,14 +671,21 @@ var wrongMiddleware = []wrong{
 	{name: "adds a hop-by-hop header", want: []string{"R72 middleware"}, mw: func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			return app.Call(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
-				return start(status, headers.Add("Keep-Alive", "timeout=5"), cause)
+				return start(status, headers.Append("Keep-Alive", "timeout=5"), cause)
 			})
 		})
 	}},
 	{name: "changes the content and not its length", want: []string{"R85 middleware"},
-		app: app(answers("200 OK", plain.Add("Content-Length", "3"), abc)),
+		app: app(answers("200 OK", plain.Append("Content-Length", "3"), abc)),
 		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
 			return gateway.Map(body, func(block []byte) []byte { return append(block, block...) }), nil
+		})},
+	{name: "maps in place", want: []string{"D8 middleware"}, app: app(answers("200 OK", plain, abc)),
+		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
+			return gateway.Map(body, func(block []byte) []byte {
+				block[0] = 'J'
+				return block
+			}), nil
 		})},
 	{name: "writes to a block of the application", want: []string{"D8 middleware"},
 		mw: through(func(body gateway.Body, _ *io.Writer) (gateway.Body, error) {
@@ -811,7 +833,7 @@ func (c wrong) run(l validate.Linter) {
 	serve(app, env())
 }
 
-// TestBodyThatIsNeverClosedIsFound also has that the finding says where the server called the application.
+// TestBodyThatIsNeverClosedIsFound also checks that the finding names the place that called the application.
 func TestBodyThatIsNeverClosedIsFound(t *testing.T) {
 	t.Parallel()
 	for name, lint := range map[string]func(l validate.Linter) gateway.Application{
@@ -844,14 +866,14 @@ func TestBodyThatIsNeverClosedIsFound(t *testing.T) {
 					return
 				case <-deadline:
 					t.Fatal("not found")
-				case <-time.After(time.Millisecond): // the cleanups run on a goroutine of the runtime
+				case <-time.After(time.Millisecond): // the runtime reports on a goroutine of its own
 				}
 			}
 		})
 	}
 }
 
-// losesClose is the mistake that middleware makes most. It passes start on as it is.
+// losesClose is a middleware with a common mistake: the body that it returns does not close the inner body.
 func losesClose(app gateway.Application) gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		body, err := app.Call(env, start)
@@ -865,7 +887,7 @@ func forgetsToClose(app gateway.Application) {
 	s.serve(app, environ("GET"))
 }
 
-// TestForgottenBodyIsReportedToTheNextRequest is the same without a Report.
+// TestForgottenBodyIsReportedToTheNextRequest checks a body that is never closed under a lint without a Report.
 func TestForgottenBodyIsReportedToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	app := validate.Application(gateway.ApplicationFunc(hello))
@@ -884,7 +906,7 @@ func TestForgottenBodyIsReportedToTheNextRequest(t *testing.T) {
 	t.Fatal("not found")
 }
 
-// TestKeptBlocksArePoisoned: a server that keeps blocks sends garbage, which its own tests see.
+// TestKeptBlocksArePoisoned checks that a server which keeps blocks has garbage, so that its own tests can see it.
 func TestKeptBlocksArePoisoned(t *testing.T) {
 	t.Parallel()
 	var got collector
@@ -913,20 +935,21 @@ func TestKeptBlocksArePoisoned(t *testing.T) {
 	}
 }
 
-// TestLineBreaksAreLookedForNowAndThen: a walk through all variables is not for every request.
-func TestLineBreaksAreLookedForNowAndThen(t *testing.T) {
+// TestEveryRequestIsChecked checks that the lint finds a fault as often as it is made.
+func TestEveryRequestIsChecked(t *testing.T) {
 	t.Parallel()
 	var got collector
 	linted := got.linter().Application(gateway.ApplicationFunc(hello))
 	for range 600 {
+		respond(linted, environ("GET"))
 		respond(linted, variable("HTTP_X_A", "a\nb")())
 	}
-	if n := len(got.findings()); n != 102 { // the first hundred, the 256th and the 512th
-		t.Errorf("found in %d requests, want 102", n)
+	if n := len(got.findings()); n != 600 {
+		t.Errorf("found in %d requests, want 600", n)
 	}
 }
 
-// TestFaultyCallsArePassedOn: what a lint hides it does not explain.
+// TestFaultyCallsArePassedOn checks that the lint reports a faulty call and does not prevent it.
 func TestFaultyCallsArePassedOn(t *testing.T) {
 	t.Parallel()
 	closes, ranges := 0, 0
@@ -956,7 +979,7 @@ func TestReportedOncePerRequest(t *testing.T) {
 	}
 }
 
-// TestNilIsAnErrorOfCall: with no Environ there is no log, and the error says it.
+// TestNilIsAnErrorOfCall checks that without an Environ, and so without a log, the error of Call has the finding.
 func TestNilIsAnErrorOfCall(t *testing.T) {
 	t.Parallel()
 	_, err := validate.Application(gateway.ApplicationFunc(hello)).Call(nil, nil)

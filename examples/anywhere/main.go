@@ -1,12 +1,13 @@
-// One binary behind every server: serve.Run finds out from how it was started what to be.
+// One binary behind every server: serve.Run finds out what to be from how the process was started.
 //
 //	go run ./examples/anywhere                                        # HTTP on 127.0.0.1:8000
 //	PORT=8080 go run ./examples/anywhere                              # HTTP on all interfaces
 //	GATEWAY=fcgi:unix:/run/app.sock?mode=0660 go run ./examples/anywhere   # FastCGI; or scgi, uwsgi, http
 //	GATEWAY=uwsgi:tcp:127.0.0.1:9000 go run ./examples/anywhere
 //
-// As a CGI program, started by spawn-fcgi or mod_fcgid, or with a socket from systemd it needs no variable at all. It says on
-// stderr what it does and why; Ctrl-C ends it once it has answered.
+// It needs no variable as a CGI program, under spawn-fcgi or mod_fcgid, or with a socket from
+// systemd. It says on stderr what it does and why. Ctrl-C ends it when it has answered the requests
+// that are going on.
 package main
 
 import (
@@ -19,7 +20,7 @@ import (
 	"example.com/gateway/serve"
 )
 
-// anywhere says how it was called.
+// anywhere answers with how it was called.
 func anywhere(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	how := "in a process that serves many"
 	if env.RunOnce {
@@ -28,7 +29,8 @@ func anywhere(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, 
 	var page strings.Builder
 	fmt.Fprintf(&page, "You have called %s.\n", env.URL())
 	fmt.Fprintf(&page, "This request runs %s, number %d.\n", how, os.Getpid())
-	for _, name := range []string{"GATEWAY_INTERFACE", "SERVER_SOFTWARE", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"} {
+	for _, name := range []string{"GATEWAY_INTERFACE", "SERVER_SOFTWARE", "SERVER_PROTOCOL",
+		"SCRIPT_NAME", "PATH_INFO", "REQUEST_URI"} {
 		fmt.Fprintf(&page, "%s is %q.\n", name, env.Vars[name])
 	}
 	_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain; charset=utf-8"}}, nil)

@@ -1,5 +1,5 @@
-// An http.Handler, here a ServeMux with patterns, on every server: any Go web framework goes where the mux is. Under net/http
-// it is what it always was; behind a web server it is CGI, FastCGI, SCGI or uwsgi, and nothing in it changes.
+// An http.Handler on every server, here a ServeMux with patterns. Any Go web framework can take its
+// place, and nothing in it changes for CGI, FastCGI, SCGI or uwsgi.
 //
 //	$ GATEWAY=cgi REQUEST_METHOD=GET PATH_INFO=/hello/gopher go run ./examples/framework
 //	Status: 200 OK
@@ -28,7 +28,8 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "Hello %s !\n", r.PathValue("name"))
 }
 
-// whoami shows what an http.Request has no place for: REMOTE_USER is the web server's word.
+// whoami answers with a variable for which an http.Request has no place: REMOTE_USER, the user that
+// the web server knows.
 func whoami(w http.ResponseWriter, r *http.Request) {
 	user := "nobody"
 	if env := nethttp.Environ(r); env.Vars["REMOTE_USER"] != "" {
@@ -37,7 +38,7 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, user)
 }
 
-// logged is middleware as frameworks have it.
+// logged is middleware of net/http. It logs to the server's log.
 func logged(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(nethttp.Environ(r).Errors, "%s %s\n", r.Method, r.URL)

@@ -1,8 +1,8 @@
-// The function style: an application is a function. PEP 3333's simple_app.
+// The function style, PEP 3333's simple_app: an application is a function.
 //
 //	go run ./examples/function
 //
-// It answers one request as a CGI program; from a terminal that is GET /.
+// It answers one request as a CGI program does. Started from a terminal, it answers GET /.
 package main
 
 import (

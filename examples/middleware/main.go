@@ -1,5 +1,6 @@
-// Middleware, which is both sides at once: PEP 3333's Latinator turns text into pig Latin on all three ways that a
-// response has, its headers, the writer and the body.
+// Middleware, PEP 3333's Latinator: it turns text into pig Latin. To the server it is an
+// application, and to the application a server. So it changes all three parts of a response: the
+// headers, the bytes of the writer, and the body.
 //
 //	go run ./examples/middleware
 package main
@@ -16,7 +17,7 @@ import (
 
 func latinator(app gateway.Application) gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		transform := false // known when the application starts, which may be as late as its first block
+		transform := false // until start is called, which may be as late as the first block of the body
 		body, err := app.Call(env, func(status string, headers gateway.Headers, cause error) (io.Writer, error) {
 			transform = strings.HasPrefix(headers.Get("Content-Type"), "text/plain")
 			if !transform {
@@ -28,7 +29,7 @@ func latinator(app gateway.Application) gateway.Application {
 		if err != nil || body == nil {
 			return body, err
 		}
-		return gateway.Map(body, func(block []byte) []byte { // one block for one block, and Close goes through
+		return gateway.Map(body, func(block []byte) []byte { // one block for each block; Close is passed on
 			if transform {
 				return pigLatin(block)
 			}
@@ -48,8 +49,8 @@ func (l latinWriter) Write(p []byte) (int, error) {
 
 var word = regexp.MustCompile(`(?i)([b-df-hj-np-tv-z]*)([a-z]+)`)
 
-// pigLatin sees a block at a time, so a word that two blocks share becomes two. Waiting for its end would be to hold a
-// block back, which middleware must not do (R94).
+// pigLatin gets one block at a time. It makes two words of a word that two blocks share: to wait
+// for the end of the word would hold a block back, which middleware must not do (R94).
 func pigLatin(block []byte) []byte {
 	return word.ReplaceAllFunc(block, func(w []byte) []byte {
 		part := word.FindSubmatch(w)

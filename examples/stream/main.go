@@ -1,5 +1,5 @@
-// A stream: a generator that yields over time, each block on its way before the next is made, and that cleans up when
-// the client leaves.
+// A stream: a generator that yields over time and cleans up when the client leaves. Each block is
+// on its way before the next is made.
 //
 //	go run ./examples/stream
 package main
@@ -28,16 +28,16 @@ func ticks(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, err
 	body := gateway.Stream(func(yield func([]byte, error) bool) {
 		for i := range count {
 			if !yield([]byte("data: tick "+strconv.Itoa(i+1)+"\n\n"), nil) {
-				return // the client has left: the block could not be sent
+				return // the block could not be sent: the client has left
 			}
 			select {
 			case <-ticker.C:
-			case <-env.Context().Done(): // it has left while nothing was sent, or the server stops
+			case <-env.Context().Done(): // the client has left between two blocks, or the server stops
 				return
 			}
 		}
 	})
-	// Close runs on every path, also if the generator above never began.
+	// Close runs on every path, also if the generator never began.
 	return gateway.OnClose(body, func() error {
 		ticker.Stop()
 		_, err := io.WriteString(env.Errors, "ticks: closed\n")

@@ -1,4 +1,5 @@
-// The struct style: the instance is the body, and starts the response as late as its first block. PEP 3333's AppClass.
+// The struct style, PEP 3333's AppClass: the instance is the body, and starts the response as late
+// as its first block.
 //
 //	go run ./examples/struct
 package main
@@ -11,13 +12,14 @@ import (
 	"example.com/gateway/cgi"
 )
 
-// A greeting is one response: it keeps the request and answers it when it is ranged.
+// A greeting is the body of one response. It keeps the request, and answers it when the server
+// ranges over Blocks.
 type greeting struct {
 	env   *gateway.Environ
 	start gateway.StartResponse
 }
 
-// newGreeting is the application: calling it makes the instance.
+// newGreeting is the application. It makes the instance.
 func newGreeting(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	return &greeting{env, start}, nil
 }
@@ -36,7 +38,7 @@ func (g *greeting) Blocks() iter.Seq2[[]byte, error] {
 	}
 }
 
-// Close is where an application with something to release does it: it is called on every path.
+// Close is called on every path. An application that has something to release does so here.
 func (g *greeting) Close() error { return nil }
 
 var _ gateway.Body = (*greeting)(nil)

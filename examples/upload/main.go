@@ -1,4 +1,5 @@
-// An upload: reads the request's body, text by line and all else by block, and reports its size and SHA-256.
+// An upload: the application reads the request's body, text by line and anything else by block, and
+// answers with its size and SHA-256.
 //
 //	printf 'one\ntwo\n' | REQUEST_METHOD=POST CONTENT_LENGTH=8 CONTENT_TYPE=text/plain go run ./examples/upload
 package main
@@ -21,7 +22,7 @@ var plain = gateway.Headers{{"Content-Type", "text/plain"}}
 
 func upload(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	if env.Vars["REQUEST_METHOD"] != "POST" {
-		_, err := start(gateway.Status(405), plain.Add("Allow", "POST"), nil)
+		_, err := start(gateway.Status(405), plain.Append("Allow", "POST"), nil)
 		return gateway.Text("Send something with POST.\n"), err
 	}
 	sum := sha256.New()
@@ -33,10 +34,10 @@ func upload(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, er
 		lines, size, err = readLines(body)
 		report = "lines: " + strconv.Itoa(lines) + "\n"
 	} else {
-		size, err = io.Copy(io.Discard, body) // Input always ends by itself: no need to count
+		size, err = io.Copy(io.Discard, body) // Input ends by itself, where the body ends
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		// The client left half-way; whoever stands between may still want to hear of it.
+		// The client has left in the middle. A proxy in between may still want an answer.
 		_, err = start(gateway.Status(400), plain, err)
 		return gateway.Text("The upload was cut short.\n"), err
 	}
@@ -48,8 +49,8 @@ func upload(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, er
 	return gateway.Text(report), err
 }
 
-// readLines does what wsgi.input's readline does for the applications that need it. A line of any length takes no more
-// memory than the reader's buffer.
+// readLines counts the lines and the bytes of r. A line of any length takes no more memory than the
+// reader's buffer.
 func readLines(r io.Reader) (lines int, size int64, err error) {
 	in := bufio.NewReader(r)
 	for inLine := false; ; {

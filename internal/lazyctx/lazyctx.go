@@ -1,77 +1,61 @@
-// Package lazyctx has a context that costs nothing until somebody asks for its Done.
+// Package lazyctx has a context.Context that costs nothing until somebody asks for its Done or Err.
 //
-// Most applications never look at their request's context, and what would cancel it (a signal handler, a goroutine
-// that watches a socket) is expensive next to a request. The root package and the servers share this one; it imports
-// nothing of the module.
+// Most applications never look at their request's context, while the means to end it early, such as
+// a signal handler or a goroutine that waits for the connection's end, are expensive next to a
+// request. The root package and the servers share this context. It imports nothing of the module.
 package lazyctx
 
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// A Context is made into a real, cancellable context when Done or Err is first called. Init must be called before
-// anything else. All other methods may be called concurrently.
+// A Context becomes a cancellable context when Done or Err is first called. Init must be called
+// before anything else. All other methods may be called concurrently.
 type Context struct {
+	// Set by Init, and read only.
 	parent  context.Context
-	watcher Watcher
-	given   bool
+	watcher Watcher // may be nil
+
+	// changed says that made or cause is there. A look at it costs less than the lock, and the
+	// engine asks for the Cause before each block.
+	changed atomic.Bool
 
 	mu    sync.Mutex
-	made  *made // nil until it is asked for
-	cause error // of Cancel
+	made  *made // guarded by mu; nil until Done or Err is called
+	cause error // guarded by mu; of the first Cancel, unless the parent had ended before
 }
 
-// A made is what a Context was made into.
+// A made is what a Context becomes.
 type made struct {
 	context.Context
 	cancel context.CancelCauseFunc
 }
 
-var _ context.Context = (*Context)(nil)
-
-// Init sets the parent, and a function that is called once, when Done or Err is first asked for and the context has
-// not ended: it arranges for Cancel to be called some time later, and must not call it itself. watch may be nil.
-func (c *Context) Init(parent context.Context, watch func()) {
-	c.parent = parent
-	if watch != nil {
-		c.watcher = watchFunc(watch)
-	}
+// A Watcher begins to watch for the end of a Context.
+type Watcher interface {
+	// Watch is called once, when Done or Err is first called and the Context has not ended. Watch
+	// sees to it that Cancel is called later, and must not call a method of the Context itself.
+	Watch()
 }
 
-// A Watcher is the function of Init as an interface, which a server's request can be without an allocation.
-type Watcher interface{ Watch() }
+var _ context.Context = (*Context)(nil)
 
-type watchFunc func()
-
-func (f watchFunc) Watch() { f() }
-
-// InitWatcher is Init with a Watcher.
-func (c *Context) InitWatcher(parent context.Context, watcher Watcher) {
+// Init sets the parent, and the watcher, which may be nil.
+func (c *Context) Init(parent context.Context, watcher Watcher) {
 	c.parent, c.watcher = parent, watcher
 }
 
-// Give says that the context, and the Environ that it is the Context of, belong to one request, and that whoever takes them first may
-// do with both what the response requires.
-func (c *Context) Give() { c.given = true }
-
-// Take reports whether they were given, and nobody has taken them.
-func (c *Context) Take() bool {
-	given := c.given
-	if given { // and otherwise nothing is written: others may ask at the same time
-		c.given = false
-	}
-	return given
-}
-
-// Cancel ends the context. The first cause stays, be it the parent's.
+// Cancel ends the context, unless it or its parent has ended already: the first cause stays.
 func (c *Context) Cancel(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made == nil && c.parentCause() != nil {
 		return
 	}
+	c.changed.Store(true)
 	if c.cause == nil {
 		c.cause = cause
 	}
@@ -82,6 +66,9 @@ func (c *Context) Cancel(cause error) {
 
 // Cause returns why the context has ended, or nil. Unlike Err it does not begin to watch.
 func (c *Context) Cause() error {
+	if !c.changed.Load() {
+		return c.parentCause()
+	}
 	c.mu.Lock()
 	made, cause := c.made, c.cause
 	c.mu.Unlock()
@@ -94,6 +81,8 @@ func (c *Context) Cause() error {
 	return c.parentCause()
 }
 
+// parentCause returns why the parent has ended, or nil. It does not make a parent of this package
+// watch either.
 func (c *Context) parentCause() error {
 	if p, ok := c.parent.(*Context); ok {
 		return p.Cause()
@@ -104,7 +93,8 @@ func (c *Context) parentCause() error {
 // Done implements context.Context.
 func (c *Context) Done() <-chan struct{} { return c.make().Done() }
 
-// Err implements context.Context. It watches as Done does: a loop that polls Err must see it change.
+// Err implements context.Context. It begins to watch as Done does: a loop that polls Err must see
+// it change.
 func (c *Context) Err() error { return c.make().Err() }
 
 // Deadline implements context.Context.
@@ -118,30 +108,30 @@ func (c *Context) Value(key any) any {
 	if made == nil && cause == nil && c.parentCause() == nil {
 		return c.parent.Value(key)
 	}
-	// context.Cause finds the context that was cancelled by asking for a value.
+	// context.Cause asks for a value to find the context that was cancelled. So there must be one.
 	return c.make().Value(key)
 }
 
+// make makes the cancellable context, unless it is there, and returns it.
 func (c *Context) make() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made != nil {
 		return c.made
 	}
+	parent, cause := c.parent, c.cause
+	if cause != nil {
+		parent = context.WithoutCancel(parent) // which would otherwise begin to watch, for nothing
+	} else {
+		cause = c.parentCause() // a parent without a Done does not end its children
+	}
+	c.changed.Store(true)
 	m := new(made)
-	if c.cause != nil {
-		// Too late to watch anything, the parent included.
-		m.Context, m.cancel = context.WithCancelCause(context.WithoutCancel(c.parent))
-		m.cancel(c.cause)
-		c.made = m
-		return m
-	}
-	m.Context, m.cancel = context.WithCancelCause(c.parent)
-	if cause := c.parentCause(); cause != nil {
-		m.cancel(cause) // a parent without a Done does not tell by itself that it has ended
-	}
+	m.Context, m.cancel = context.WithCancelCause(parent)
 	c.made = m
-	if m.Err() == nil && c.watcher != nil {
+	if cause != nil {
+		m.cancel(cause)
+	} else if c.watcher != nil {
 		c.watcher.Watch()
 	}
 	return m

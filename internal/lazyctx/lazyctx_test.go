@@ -17,10 +17,15 @@ var (
 
 type key struct{}
 
-// of returns a context that counts how often it is asked to watch.
+// A watchFunc is a Watcher.
+type watchFunc func()
+
+func (f watchFunc) Watch() { f() }
+
+// of returns a context, and how often it has been asked to watch.
 func of(parent context.Context) (*lazyctx.Context, *int) {
 	c, watched := new(lazyctx.Context), new(int)
-	c.Init(parent, func() { *watched++ })
+	c.Init(parent, watchFunc(func() { *watched++ }))
 	return c, watched
 }
 
@@ -119,7 +124,7 @@ func TestTheParentsEndIsTheContextsEnd(t *testing.T) {
 	}
 }
 
-// TestCancelComesTooLateForAParentThatHasEnded: the first cause stays, also if nobody had looked at it.
+// The first cause stays, also if nobody has looked at it.
 func TestCancelComesTooLateForAParentThatHasEnded(t *testing.T) {
 	t.Parallel()
 	parent, cancel := context.WithCancelCause(t.Context())
@@ -165,8 +170,10 @@ func TestChildrenEndWithIt(t *testing.T) {
 		<-child.Done()
 		<-lazy.Done()
 		<-called
-		if context.Cause(child) != errFirst || context.Cause(lazy) != errFirst || lazy.Cause() != errFirst || unmade.Cause() != errFirst {
-			t.Errorf("before %v: %v, %v, %v, %v", before, context.Cause(child), context.Cause(lazy), lazy.Cause(), unmade.Cause())
+		if context.Cause(child) != errFirst || context.Cause(lazy) != errFirst ||
+			lazy.Cause() != errFirst || unmade.Cause() != errFirst {
+			t.Errorf("before %v: %v, %v, %v, %v", before, context.Cause(child), context.Cause(lazy),
+				lazy.Cause(), unmade.Cause())
 		}
 		if lazy.Value(key{}) != "child" {
 			t.Error("the value is gone")
@@ -174,7 +181,7 @@ func TestChildrenEndWithIt(t *testing.T) {
 	}
 }
 
-// TestAChildThatIsCancelledLeavesItAlone, and so does a lazy one.
+// The child may be lazy or not.
 func TestAChildThatIsCancelledLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	c, _ := of(t.Context())
@@ -187,7 +194,7 @@ func TestAChildThatIsCancelledLeavesItAlone(t *testing.T) {
 	}
 }
 
-// TestALazyParentIsAskedToWatchOnlyByDone is what a server's context and Respond's make of each other.
+// The context of Respond has such a parent, the context of a server.
 func TestALazyParentIsAskedToWatchOnlyByDone(t *testing.T) {
 	t.Parallel()
 	parent, watched := of(t.Context())
@@ -215,7 +222,7 @@ func TestALazyParentIsAskedToWatchOnlyByDone(t *testing.T) {
 	}
 }
 
-func TestAWatchThatIsNil(t *testing.T) {
+func TestThereNeedBeNoWatcher(t *testing.T) {
 	t.Parallel()
 	var c lazyctx.Context
 	c.Init(t.Context(), nil)
@@ -227,14 +234,14 @@ func TestAWatchThatIsNil(t *testing.T) {
 	}
 }
 
-// TestEverythingAtOnce says most under the race detector.
+// The test says most under the race detector.
 func TestEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 100 {
 		parent, _ := of(t.Context())
 		c := new(lazyctx.Context)
 		var wg sync.WaitGroup
-		c.Init(parent, func() { wg.Go(func() { c.Cancel(errFirst) }) })
+		c.Init(parent, watchFunc(func() { wg.Go(func() { c.Cancel(errFirst) }) }))
 		for _, f := range []func(){
 			func() { <-c.Done() },
 			func() { _ = c.Err() },
@@ -272,7 +279,8 @@ func TestWhatIsNeverAskedForCostsNothing(t *testing.T) {
 	}
 }
 
-// A server's parent may have no Done, and what has ended before the watching begins must show at once.
+// The parent of a server's context may have no Done. If it has ended before the watching begins,
+// that must show at once.
 func TestAParentWithoutADoneThatHasEnded(t *testing.T) {
 	gone := errors.New("gone")
 	for name, look := range map[string]func(ctx context.Context) error{
@@ -293,7 +301,7 @@ func TestAParentWithoutADoneThatHasEnded(t *testing.T) {
 		},
 	} {
 		var c lazyctx.Context
-		c.Init(undone{context.Background(), gone}, func() { t.Errorf("%s: it is watched", name) })
+		c.Init(undone{context.Background(), gone}, watchFunc(func() { t.Errorf("%s: it is watched", name) }))
 		c.Cancel(errors.New("too late"))
 		if err := look(&c); err != gone {
 			t.Errorf("%s: the cause is %v", name, err)
@@ -308,15 +316,3 @@ type undone struct {
 }
 
 func (u undone) Err() error { return u.cause }
-
-func TestWhatIsGivenIsTakenOnce(t *testing.T) {
-	t.Parallel()
-	c, _ := of(context.Background())
-	if c.Take() {
-		t.Error("it was taken and not given")
-	}
-	c.Give()
-	if !c.Take() || c.Take() {
-		t.Error("it was not taken once")
-	}
-}

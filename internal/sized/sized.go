@@ -1,11 +1,14 @@
-// Package sized is how the bodies of the root package say what they know of their blocks, and how the lint, which wraps a
-// body of any kind, hands that on: without it a response under the lint would lose its Content-Length.
+// Package sized lets Respond and the servers ask a body how much it has. The bodies of the root
+// package know, and bodies of this module that wrap another body pass the question on. Without that
+// a response would lose its Content-Length.
 //
-// The methods have types that only this module can name, so that no type of a user has them by chance: "except on the
-// bodies of this package" (R26). Wrapping a body may hide what it knows: its length, and where it is to stop.
+// The methods have types that only this module can name, so that no type of a user has such a
+// method by chance: "except on the bodies of this package" (R26). A user's body that wraps one of
+// them knows nothing.
 package sized
 
-// A Size is what is known of a body before it is ranged; -1 is unknown.
+// A Size is the number of blocks and bytes of a body, as far as it is known before the body is
+// ranged; -1 is unknown.
 type Size struct {
 	Blocks int
 	Bytes  int64
@@ -22,12 +25,12 @@ type Body interface {
 // A Limit is a number of bytes.
 type Limit int64
 
-// A Limited body reads from something that may have more than the response is to take.
+// A Limited body may have more bytes than the response is to take.
 type Limited interface {
 	Limit(Limit)
 }
 
-// Of returns what body knows.
+// Of returns the Size that body knows, or Unknown.
 func Of(body any) Size {
 	if b, ok := body.(Body); ok {
 		return b.Size()
@@ -40,4 +43,13 @@ func SetLimit(body any, n Limit) {
 	if b, ok := body.(Limited); ok {
 		b.Limit(n)
 	}
+}
+
+// IsPlain reports whether body is a Text or a Bytes, whose Close has nothing to do. Any other body
+// that knows its Size is Limited, since it wraps another body or reads from a reader, or does not
+// know its number of bytes.
+func IsPlain(body any) bool {
+	size := Of(body)
+	_, isLimited := body.(Limited)
+	return size.Blocks >= 0 && size.Bytes >= 0 && !isLimited
 }

@@ -89,7 +89,7 @@ func argument(env *gateway.Environ, name string) string {
 }
 
 func hello(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	_, err := start("200 OK", plain.Add("X-Route", "hello"), nil)
+	_, err := start("200 OK", plain.Append("X-Route", "hello"), nil)
 	return gateway.Text("Hello World !\n"), err
 }
 
@@ -140,7 +140,7 @@ func echo(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gatewa
 }
 
 func cookies(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	_, err := start("200 OK", plain.Add("Set-Cookie", "b=1; Path=/").Add("Set-Cookie", "a=2").Add("set-cookie", "b=3"), nil)
+	_, err := start("200 OK", plain.Append("Set-Cookie", "b=1; Path=/").Append("Set-Cookie", "a=2").Append("set-cookie", "b=3"), nil)
 	return gateway.Text("three\n"), err
 }
 
@@ -226,7 +226,7 @@ func status(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gate
 }
 
 func moved(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-	_, err := start("302 Found", plain.Add("Location", argument(env, "to")), nil)
+	_, err := start("302 Found", plain.Append("Location", argument(env, "to")), nil)
 	return gateway.Text("moved\n"), err
 }
 
@@ -236,7 +236,7 @@ func header(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gate
 	if err != nil {
 		return nil, err
 	}
-	_, err = start("200 OK", plain.Add("X-Value", string(value)), nil)
+	_, err = start("200 OK", plain.Append("X-Value", string(value)), nil)
 	return gateway.Text("accepted\n"), err
 }
 
@@ -248,7 +248,7 @@ func panics(w *watcher, env *gateway.Environ, start gateway.StartResponse) (gate
 	}
 	headers := plain
 	if when == "declared" {
-		headers = headers.Add("Content-Length", "1000")
+		headers = headers.Append("Content-Length", "1000")
 	}
 	_, err := start("200 OK", headers, nil)
 	return gateway.Stream(func(yield func([]byte, error) bool) {

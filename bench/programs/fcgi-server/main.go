@@ -18,6 +18,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/fcgi"
+	"example.com/gateway/request"
 )
 
 var plain = gateway.Headers{{"Content-Type", "text/plain"}}
@@ -41,7 +42,7 @@ func main() {
 	go func() {
 		switch os.Args[1] {
 		case "gateway":
-			err = (&fcgi.Server{Application: gateway.ApplicationFunc(hello), MaxConns: 20000}).Serve(l)
+			err = (&fcgi.Server{Application: gateway.ApplicationFunc(hello), Limits: request.Limits{MaxConns: 20000}}).Serve(l)
 		case "fcgi":
 			err = nhfcgi.Serve(l, http.HandlerFunc(helloHTTP))
 		default:

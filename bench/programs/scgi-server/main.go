@@ -33,7 +33,7 @@ func app(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error
 		}
 		info, err := f.Stat()
 		if err == nil {
-			_, err = start("200 OK", plain.Add("Content-Length", strconv.FormatInt(info.Size(), 10)), nil)
+			_, err = start("200 OK", plain.Append("Content-Length", strconv.FormatInt(info.Size(), 10)), nil)
 		}
 		return gateway.Reader(f, 64<<10), err
 	case "/up":

@@ -33,7 +33,7 @@ func stream(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, er
 	if err != nil {
 		return nil, err
 	}
-	_, err = start("200 OK", plain.Add("Content-Length", strconv.Itoa(left)), nil)
+	_, err = start("200 OK", plain.Append("Content-Length", strconv.Itoa(left)), nil)
 	return gateway.Stream(func(yield func([]byte, error) bool) {
 		for left > 0 {
 			n := min(left, len(block))

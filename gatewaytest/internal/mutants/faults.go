@@ -1,395 +1,910 @@
 package main
 
-// A fault is a single error, planted by replacing text in one file, and the case that must catch it.
-type fault struct {
-	file string // below the module's root
-	what string // what is wrong then, in words
-	old  string // what is replaced; it must be there exactly once
-	new  string
-	by   string // the case that catches it; others may as well
-}
-
 const (
-	engine    = "response.go"
-	iteration = "iterate.go"
-	bodies    = "body.go"
-	headers   = "headers.go"
-	statuses  = "status.go"
-	variables = "environ.go"
+	contract   = "gateway.go"
+	engine     = "respond.go"
+	iteration  = "respond_body.go"
+	files      = "respond_file.go"
+	errorTypes = "errors.go"
+	reports    = "report.go"
+	bodies     = "body.go"
+	headers    = "response.go"
+	statuses   = "status.go"
+	variables  = "environ.go"
+	lazy       = "internal/lazyctx/lazyctx.go"
+	names      = "internal/header/header.go"
+	cgiHeads   = "internal/header/cgi.go"
+	input      = "request/body.go"
+	builder    = "request/builder.go"
+	naming     = "request/variable.go"
+	refusal    = "request/refuse.go"
+	toy        = "gatewaytest/example_server_test.go"
+
 	program   = "cgi/cgi.go"
 	transport = "cgi/transport.go"
-	input     = "internal/request/body.go"
-	request   = "internal/request/vars.go"
-	heads     = "internal/head/head.go"
-	lazy      = "internal/lazyctx/lazyctx.go"
-	toy       = "gatewaytest/example_server_test.go"
 
-	single = "internal/single/single.go"
-	scgi   = "scgi/wire.go"
-	uwsgi  = "uwsgi/wire.go"
+	oneshot     = "internal/oneshot/conn.go"
+	oneshotIn   = "internal/oneshot/input.go"
+	oneshotOut  = "internal/oneshot/transport.go"
+	connections = "internal/acceptor/conn.go"
+	scgi        = "scgi/wire.go"
+	uwsgi       = "uwsgi/wire.go"
 
-	fastcgi = "fcgi/request.go"
-	records = "fcgi/response.go"
-	steps   = "fcgi/step.go"
+	fastcgi     = "fcgi/request.go"
+	records     = "fcgi/response.go"
+	recordFiles = "fcgi/file.go"
+	steps       = "fcgi/step.go"
 
-	handler   = "nethttp/handler.go"
-	handlerVs = "nethttp/environ.go"
+	handler         = "nethttp/handler.go"
+	handlerBody     = "nethttp/handler_body.go"
+	handlerEnviron  = "nethttp/handler_environ.go"
+	handlerFile     = "nethttp/handler_file.go"
+	handlerResponse = "nethttp/handler_response.go"
+	httpServer      = "nethttp/server.go"
+	httpConn        = "nethttp/server_conn.go"
 )
 
-var faults = []fault{
-	// The engine: phases.
-	{iteration, "an empty block sends the head", "\tcase len(block) == 0:\n\t\treturn true", "\tcase len(block) == 0 && r.phase != started:\n\t\treturn true",
-		"R76/an-empty-first-block-sends-no-head"},
-	{engine, "a body without blocks sends no head", "if err := r.send(nil); err != nil {", "if err := error(nil); err != nil {",
-		"R76/a-body-without-blocks-sends-the-head-at-its-end"},
-	{engine, "a start without a cause replaces the first", "case cause == nil && p != idle:", "case cause == nil && p != idle && false:",
-		"R82/a-second-start-without-a-cause-is-refused"},
-	{engine, "a late cause does not come back", "\tcase p == sent:\n", "\tcase p == sent && false:\n",
-		"R80/a-cause-after-a-block-comes-back"},
-	{engine, "a start that failed does not count", "r.phase = started\n\tr.err = nil // R79: what the first call did wrong went with its response\n\tcode, err := checkStatus(status)\n\tif err != nil {\n\t\treturn (*writer)(r), r.keep(err)\n\t}",
-		"r.err = nil\n\tcode, err := checkStatus(status)\n\tif err != nil {\n\t\treturn (*writer)(r), r.keep(err)\n\t}\n\tr.phase = started",
-		"R83/a-start-that-failed-counts-as-the-first"},
-	{engine, "a start that failed cannot be healed", "r.err = nil // R79", "// R79",
-		"R83/a-cause-heals-a-start-that-failed"},
-	{engine, "an error of start is not kept", "func (r *response) keep(err error) error {\n\tif r.err == nil {", "func (r *response) keep(err error) error {\n\tif r.err == nil && r.phase == sent {",
-		"R82/a-second-start-without-a-cause-is-refused"},
-	{engine, "an error after the head is not kept", "func (r *response) keep(err error) error {\n\tif r.err == nil {", "func (r *response) keep(err error) error {\n\tif r.err == nil && r.phase != sent {",
-		"R81/a-late-cause-that-is-ignored-breaks-the-response"},
-	{iteration, "a block before start is sent", "\tcase r.phase == idle:\n\t\tr.keep(ErrNotStarted) // R23", "\tcase false:",
-		"R23/a-block-before-start-is-a-500"},
-	{engine, "a body that ends without start is a response", "\tcase idle:\n\t\treturn ErrNotStarted", "\tcase idle:\n\t\treturn nil",
-		"D2/no-start-and-no-block-is-a-500"},
-	{engine, "a start after a refused block heals it", "case p != sent && r.halted:", "case p != sent && r.halted && false:",
-		"R23/a-start-after-a-refused-block-does-not-heal-it"},
-	{engine, "the head is sent with each block", "\t\tr.phase = sent\n\t\tif err := r.t.WriteHead", "\t\tif err := r.t.WriteHead",
-		"R15/a-body-of-many-blocks-arrives"},
-	{engine, "start sends the head", "\tr.status, r.code, r.declared = status, uint16(code), declared\n", "\tr.status, r.code, r.declared = status, uint16(code), declared\n\t_ = r.send(nil)\n",
-		"R75/start-sends-nothing"},
-	{engine, "start answers after the end", "\tcase p == over:\n", "\tcase false:\n",
-		"D5/after-the-response-the-writer-and-start-are-errors"},
-	{engine, "the list of headers is not copied", "r.headers = append(r.headers[:0], headers...)", "r.headers = headers",
-		"D8/a-list-that-is-changed-after-start-changes-nothing"},
-
-	// The engine: blocks and the writer.
-	{engine, "the writer works inside the iteration", "\tcase r.returned:\n", "\tcase false:\n",
-		"R102/the-writer-is-refused-inside-the-iteration"},
-	{engine, "the writer goes on after the end", "\tcase r.phase == over:\n\t\treturn 0, ErrEnded\n", "",
-		"D5/after-the-response-the-writer-and-start-are-errors"},
-	{iteration, "an error of the body is forgotten", "\t\tr.keep(sound(err))\n", "\t\t_ = err\n",
-		"D2/an-error-after-a-block-can-be-told"},
-	{iteration, "a body that runs on is not stopped", "\tcase r.ignored%maxIgnored == 0 && isIterating():", "\tcase true:\n\tcase r.ignored%maxIgnored == 0 && isIterating():",
-		"R22/a-body-that-goes-on-after-the-end-is-stopped"},
-	{engine, "one byte of each block is lost", "n, err := r.write(block)\n", "n, err := r.write(block[min(1, len(block)):])\n\tn += min(1, len(block))\n",
-		"R15/a-body-of-one-block-arrives"},
-	{engine, "a block is sent in the background", "n, err := r.write(block)\n", "n, err := len(block), error(nil)\n\tgo r.t.Write(block)\n",
-		"D8/a-block-is-the-bodys-again-after-its-step"},
-	{engine, "a block waits for the next", "n, err := r.write(block)\n", "late := append([]byte(nil), r.late...)\n\tr.late = append(r.late[:0], block...)\n\tif r.single || r.declared >= 0 {\n\t\tlate = block\n\t}\n\tn, err := r.t.Write(late)\n\tn = len(block)\n",
-		"R16/each-block-arrives-before-the-next-is-asked-for"},
-	{iteration, "the body is ranged although start failed", "if r.err != nil { // kept from start or write; the application ignored it", "if false {",
-		"R21/close-runs-once-if-the-body-is-never-ranged"},
-
-	// The engine: lengths.
-	{engine, "one byte more than declared goes out", "block = block[:r.declared-r.written]", "block = block[:r.declared-r.written+1]",
-		"R85/a-block-beyond-the-length-is-cut"},
-	{engine, "too much is not cut", "if r.declared >= 0 && int64(len(block)) > r.declared-r.written {", "if false {",
-		"R85/a-block-beyond-the-length-is-cut"},
-	{engine, "the length of one block is one too long", `n = int64(len(block)) // R89`, `n = int64(len(block)) + 1 // R89`,
-		"R89/one-block-gets-a-length"},
-	{engine, "the length of one block is not given", "r.headers = append(r.headers, [2]string{\"Content-Length\"", "r.headers = append(r.headers, [2]string{\"X-Content-Length\"",
-		"R89/one-block-gets-a-length"},
-	{iteration, "a reader is limited to one byte less", "sized.Limit(r.declared-r.written)", "sized.Limit(r.declared-r.written-1)",
-		"R137/a-reader-gives-what-was-declared-and-no-more"},
-	{engine, "the error page has the length of what failed", "r.declared, r.written, r.single = -1, 0, true", "r.written, r.single = 0, true",
-		"R110/an-error-before-the-head-is-a-500"},
-
-	// The engine: HEAD, 204, 304.
-	{engine, "HEAD has a body", "r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304", "r.noBody = r.code == 204 || r.code == 205 || r.code == 304",
-		"C37/head-has-no-body"},
-	{engine, "204 has a body", "r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304", "r.noBody = r.head || r.code == 205 || r.code == 304",
-		"D1/204-has-neither-body-nor-length"},
-	{engine, "304 has a body", "r.noBody = r.head || r.code == 204 || r.code == 205 || r.code == 304", "r.noBody = r.head || r.code == 204 || r.code == 205",
-		"D1/304-has-no-body-and-keeps-its-headers"},
-	{engine, "204 keeps its length", "case r.code == 204 && r.declared >= 0:", "case false:",
-		"D1/204-has-neither-body-nor-length"},
-	{engine, "204 gets a length", "if r.declared >= 0 || r.code == 204 || r.code == 304 {", "if r.declared >= 0 || r.code == 304 {",
-		"D1/204-gets-no-length-from-its-blocks"},
-	{engine, "304 gets a length", "if r.declared >= 0 || r.code == 204 || r.code == 304 {", "if r.declared >= 0 || r.code == 204 {",
-		"D1/304-gets-no-length-from-an-empty-body"},
-	{engine, "HEAD of an empty body claims a length", "if n < 0 || n == 0 && r.head {", "if n < 0 {",
-		"D1/head-of-an-empty-body-claims-no-length"},
-	{iteration, "HEAD asks for all blocks", "\t\tif !r.noBody {\n\t\t\treturn true\n\t\t}\n", "\t\treturn true\n",
-		"D1/head-stops-the-iteration-after-the-first-block"},
-	{engine, "middleware can take HEAD away from the client", "r.noBody = r.head ||", "r.noBody = r.method() == \"HEAD\" ||",
-		"C37/head-is-the-clients-whatever-middleware-makes-of-it"},
-
-	// The engine: the end.
-	{engine, "Close is lost after an error", "\tif body != nil {\n\t\tif cerr", "\tif body != nil && err == nil {\n\t\tif cerr",
-		"R21/close-runs-once-after-an-error-behind-a-block"},
-	{engine, "Close is lost after HEAD", "\tif body != nil {\n\t\tif cerr", "\tif body != nil && !r.head {\n\t\tif cerr",
-		"R21/close-runs-once-after-head"},
-	{engine, "Close is lost if the client left", "\tif body != nil {\n\t\tif cerr", "\tif body != nil && !r.dead {\n\t\tif cerr",
-		"R21/a-client-that-leaves-in-mid-stream-ends-the-iteration"},
-	{engine, "Close is lost if the body was not ranged", "\tif body != nil {\n\t\tif cerr", "\tif body != nil && !errors.Is(err, ErrStatus) {\n\t\tif cerr",
-		"R21/close-runs-once-if-the-body-is-never-ranged"},
-	{engine, "Close runs twice", "err = sound(body.Close())", "err = errors.Join(sound(body.Close()), sound(body.Close()))",
-		"R21/close-runs-once-after-a-response"},
-	{iteration, "Close runs before the iteration", "\tdefer recoverTo(&err)\n\tif t, ok := body.(*text); ok {", "\tdefer recoverTo(&err)\n\t_ = body.Close()\n\tif t, ok := body.(*text); ok {",
-		"R21/close-comes-after-the-iteration-and-after-the-last-block"},
-	{engine, "a broken response is called whole", "if r.dead || r.phase == sent {\n\t\treturn err, true", "if r.dead || r.phase == sent {\n\t\treturn err, false",
-		"D2/an-error-after-a-block-can-be-told"},
-	{engine, "the error page tells what went wrong", "\tif perr := r.page(); perr != nil {", "\tr.status = \"500 \" + oneLine(err.Error(), 99)\n\tif perr := r.pageAs(r.status); perr != nil {",
-		"R110/an-error-before-the-head-is-a-500"},
-	{engine, "the error page keeps the headers of what failed", `r.headers = append(r.headers[:0], [2]string{"Content-Type", "text/plain"})`, `r.headers = append(r.headers, [2]string{"Content-Type", "text/plain"})`,
-		"R110/an-error-before-the-head-is-a-500"},
-	{engine, "there is no error page", "if perr := r.page(); perr != nil {", "if perr := error(nil); perr != nil {",
-		"R110/an-error-before-the-head-is-a-500"},
-	{engine, "a panic of Call is not recovered", "\tdefer recoverTo(&err)\n\tbody, err = app.Call", "\tbody, err = app.Call",
-		"R110/a-panic-before-the-head-is-a-500"},
-	{iteration, "a panic of the iteration is not recovered", "\tdefer recoverTo(&err)\n\tif t, ok := body.(*text); ok {", "\tif t, ok := body.(*text); ok {",
-		"R110/a-panic-before-the-first-block-is-a-500"},
-	{engine, "a panic of Close is not recovered", "\tdefer recoverTo(&err)\n\terr = sound(body.Close())", "\terr = sound(body.Close())",
-		"R110/a-panic-of-close-does-no-harm"},
-	{engine, "an error whose text panics is believed", "\treturn body, sound(err)\n", "\treturn body, err\n",
-		"R110/an-error-that-panics-itself-is-a-500"},
-	{engine, "a goroutine that ends takes Close along", "if !returned { // the application called runtime.Goexit, as t.FailNow does", "if !returned && false {",
-		"R110/the-server-survives-an-application-that-ends-its-goroutine-in-the-iteration"},
-	{engine, "Input can be read after the response", "\t\tr.closed.Store(true)\n", "",
-		"D5/after-the-response-input-is-an-error"},
-	{engine, "the Context outlives the response", "\t\tr.ctx.Cancel(ErrEnded)\n", "",
-		"D10/the-context-lives-as-long-as-the-response"},
-	{engine, "the Context does not end when the client leaves", "\tr.ctx.Cancel(err)\n", "",
-		"D10/the-context-ends-when-the-client-leaves"},
-	{lazy, "the Context ends without its cause", "\t\tc.made.cancel(cause)\n", "\t\tc.made.cancel(nil)\n",
-		"D10/the-context-ends-when-the-client-leaves"},
-
-	// Bodies.
-	{bodies, "a body can be used twice", "return o.used.CompareAndSwap(false, true)", "return true",
-		"R20/a-body-is-for-one-response"},
-	{bodies, "a reader is not closed", "\t\treturn c.Close()\n", "\t\t_ = c\n\t\treturn nil\n",
-		"R134/a-reader-is-closed"},
-	{bodies, "an error of a reader is a clean end", "\t\tif err != nil {\n\t\t\tyield(nil, err)\n\t\t\treturn\n\t\t}", "\t\tif err != nil {\n\t\t\treturn\n\t\t}",
-		"R133/a-reader-that-fails-breaks-the-response"},
-	{bodies, "the sum of known blocks is wrong", "n += int64(len(block))", "n = int64(len(block))",
-		"R20/known-blocks-get-the-length-of-all"},
-	{bodies, "mapped blocks get the length of the unmapped", "return sized.Size{Blocks: sized.Of(m.Body).Blocks, Bytes: -1}", "return sized.Of(m.Body)",
-		"R95/middleware-that-maps-known-blocks-claims-no-length-for-them"},
-	{bodies, "Map loses an error", "return yield(block, err)", "return yield(block, nil)",
-		"R95/middleware-that-maps-lets-an-error-through"},
-	{bodies, "OnClose loses the Close of its body", "\treturn c.Body.Close()\n", "\treturn nil\n",
-		"R21/what-an-application-hangs-on-close-runs-after-it"},
-	{bodies, "OnClose loses its function", "err = errors.Join(err, c.f())", "err = errors.Join(err)",
-		"R21/what-an-application-hangs-on-close-runs-after-it"},
-
-	// Headers and statuses that get through.
-	{headers, "a carriage return gets through", "if c := s[i]; (c < ' ' &&", "if c := s[i]; (c < ' ' && c != '\\r' &&",
-		"R69/a-value-with-a-line-break-is-refused"},
-	{headers, "a line feed gets through", "if c := s[i]; (c < ' ' &&", "if c := s[i]; (c < ' ' && c != '\\n' &&",
-		"R69/a-value-with-a-line-break-is-refused"},
-	{headers, "a NUL gets through", "if c := s[i]; (c < ' ' &&", "if c := s[i]; (c < ' ' && c != 0 &&",
-		"R69/a-value-with-a-nul-is-refused"},
-	{headers, "a DEL gets through", " || c == 0x7F {", " {",
-		"R69/a-value-with-a-delete-is-refused"},
-	{headers, "a tab is refused", "!(tabAllowed && c == '\\t')", "!(tabAllowed && false)",
-		"R69/a-tab-inside-a-value-is-not-refused"},
-	{headers, "bytes above ASCII are refused", " || c == 0x7F {", " || c >= 0x7F {",
-		"R9/the-bytes-of-a-value-arrive"},
-	{headers, "a space in a name gets through", `"!#$%&'*+-.^_`, `" !#$%&'*+-.^_`,
-		"R68/a-name-that-is-no-token-is-refused"},
-	{headers, "a colon in a name gets through", `"!#$%&'*+-.^_`, `":!#$%&'*+-.^_`,
-		"R68/a-name-that-is-no-token-is-refused"},
-	{headers, "an empty name gets through", "\treturn s != \"\"\n", "\treturn true\n",
-		"R68/a-name-that-is-no-token-is-refused"},
-	{headers, "Connection gets through", `special, k = "Connection", hopByHop`, `special, k = "Connection", ordinary`,
-		"R72/a-hop-by-hop-header-is-refused"},
-	{headers, "Trailer gets through", `special, k = "Trailer", hopByHop`, `special, k = "Trailer", ordinary`,
-		"R72/a-hop-by-hop-header-is-refused"},
-	{headers, "TE gets through", `special, k = "TE", hopByHop`, `special, k = "TE", ordinary`,
-		"R72/a-hop-by-hop-header-is-refused"},
-	{headers, "Transfer-Encoding gets through", `special, k = "Transfer-Encoding", hopByHop`, `special, k = "Transfer-Encoding", ordinary`,
-		"R91/a-transfer-encoding-is-refused"},
-	{headers, "Status gets through", `special, k = "Status", status`, `special, k = "Status", ordinary`,
-		"D4/a-header-called-status-is-refused"},
-	{headers, "the case of a name matters", "if k != ordinary && strings.EqualFold(name, special) {", "if k != ordinary && name == special {",
-		"R72/a-hop-by-hop-header-is-refused"},
-	{headers, "a second Location gets through", "if seen&k != 0 {", "if seen&k != 0 && k != location {",
-		"C46/two-locations-are-refused"},
-	{headers, "a second Content-Length gets through", "if seen&k != 0 {", "if seen&k != 0 && k != contentLength {",
-		"D3/two-lengths-are-refused"},
-	{headers, "a Content-Length of any text gets through", `if !ok || value == "" {`, `if !ok && value == "" {`,
-		"D3/a-length-that-is-not-plain-digits-is-refused"},
-	{variables, "a signed Content-Length gets through", "if s[i] < '0' || s[i] > '9' {", "if (s[i] < '0' || s[i] > '9') && s[i] != '+' {",
-		"D3/a-length-that-is-not-plain-digits-is-refused"},
-	{statuses, "a status of one digit and two letters gets through", "!isDigit(s[1]) || !isDigit(s[2]) ||", "!isDigit(s[1]) ||",
-		"R65/a-status-that-is-not-a-code-and-a-reason-is-refused"},
-	{statuses, "a status with two spaces gets through", "isSpace(reason[0]) || ", "",
-		"R65/a-status-that-is-not-a-code-and-a-reason-is-refused"},
-	{statuses, "a status with a line break gets through", "if hasControl(reason, false) {", "if false {",
-		"R66/a-status-with-a-control-character-is-refused"},
-	{statuses, "a status with a tab gets through", "if hasControl(reason, false) {", "if hasControl(reason, true) {",
-		"R66/a-status-with-a-control-character-is-refused"},
-	{statuses, "an informational status gets through", "\tcase '1':\n", "\tcase 'i':\n",
-		"D1/an-informational-status-is-refused"},
-
-	// The environ.
-	{variables, "Header looks for HTTP_CONTENT_LENGTH", `case "CONTENT_TYPE", "CONTENT_LENGTH":`, `case "CONTENT_TYPE":`,
-		"C27/an-application-finds-a-header-by-its-name"},
-	{variables, "the length of a body that is not known is 0", "\tif value == \"\" {\n\t\treturn -1, nil", "\tif value == \"\" {\n\t\treturn 0, nil",
-		"C34/a-body-in-chunks-is-decoded-or-refused"},
-	{variables, "the URL has no port", `if port != "" && !isDefault {`, `if port != "" && isDefault {`,
-		"R129/without-a-host-header-the-url-is-the-servers"},
-	{variables, "the URL is not encoded", `strings.IndexByte("/_.-~;=,", c) >= 0:`, `strings.IndexByte("/_.-~;=,", c) >= 0, c >= 0x80:`,
-		"C2/the-variables-make-up-the-url"},
-
-	// cgi.
-	{program, "a body that nobody read is not drained", "body.Drain(drainBytes, drainTime)", "_ = body",
-		"C33/a-body-that-nobody-reads-costs-no-answer"},
-	{program, "a broken response is not told to the host", "if errors.Is(err, gateway.ErrBroken) {\n\t\treturn err", "if errors.Is(err, gateway.ErrBroken) {\n\t\treturn nil",
-		"D2/an-error-after-a-block-can-be-told"},
-	{program, "a body of unknown length is lost", "if length < 0 && !request.Chunked(env) {", "if length < 0 {",
-		"C34/a-body-in-chunks-is-decoded-or-refused"},
-	{program, "a request without a body reads stdin", "if length < 0 && !request.Chunked(env) {", "if false {",
-		"R58/a-request-without-a-body-has-an-empty-one"},
-	{program, "a process is called multithreaded", "\t\tRunOnce:      true,\n", "\t\tRunOnce:      true,\n\t\tMultithread:  true,\n",
-		"R51/the-flags-are-those-of-the-server-and-stay"},
-	{program, "the first variable is lost", "name, value, found := strings.Cut(entry, \"=\")\n", "name, value, found := strings.Cut(entry, \"=\")\n\t\tfound = found && name != \"GATEWAY_INTERFACE\"\n",
-		"C13/the-interface-is-cgi-with-a-version"},
-	{heads, "there is no Status", "} else {\n\t\tb = appendField(b, \"Status\", status)", "} else {\n\t\tb = appendField(b, \"X-Status\", status)",
-		"R15/a-body-of-one-block-arrives"},
-	{heads, "only the headers of CGI are written", "return !isLocation(name) && !isContentType(name)", "return false",
-		"R67/headers-of-one-name-keep-their-order"},
-	{transport, "the head is sent with each block", "\t\tt.head = nil\n", "",
-		"R15/a-body-of-many-blocks-arrives"},
-	{transport, "a large block is counted wrong", "\treturn n + m, err\n", "\treturn m, err\n",
-		"R16/blocks-of-a-megabyte-arrive"},
-	{transport, "a large block is sent with a hole", "block = block[len(joined):]", "block = block[min(len(joined)+1, len(block)):]\n\t\tn++",
-		"R16/a-block-of-a-megabyte-arrives"},
-	{transport, "a client that left is any error", "err = &disconnected{err}", "_ = disconnected{err}",
-		"D10/the-context-ends-when-the-client-leaves"},
-	{transport, "a block is kept", "\tm, err := t.write(block)\n\treturn n + m, err", "\tgo t.write(block)\n\treturn n + len(block), nil",
-		"D8/a-block-is-the-bodys-again-after-its-step"},
-	{transport, "the first block waits for the second", "\t\tt.ctx.Done()\n\t}\n", "\t\tt.ctx.Done()\n\t\tif len(block) > 0 && t.head[len(t.head)-1] == '\\n' {\n\t\t\tt.head = append(t.head, block...)\n\t\t\treturn len(block), nil\n\t\t}\n\t}\n",
-		"R16/each-block-arrives-before-the-next-is-asked-for"},
-	{input, "the body is not capped", "if b.left > 0 && int64(len(p)) > b.left {", "if false {",
-		"C32/what-follows-the-body-is-not-of-it"},
-	{input, "a body that was cut short ends cleanly", "err = io.ErrUnexpectedEOF //", "err = io.EOF //",
-		"D5/a-body-that-was-cut-short-does-not-end-cleanly"},
-	{input, "the body ends one byte early", "b.r, b.left, b.room = r, length, max }", "b.r, b.left, b.room = r, length, max\n\tif length > 0 {\n\t\tb.left--\n\t}\n}",
-		"C31/a-body-of-one-byte-arrives"},
-	{input, "the body goes on one byte too far", "b.r, b.left, b.room = r, length, max }", "b.r, b.left, b.room = r, length+1, max }",
-		"R55/the-body-ends-where-it-should-on-an-open-connection"},
-	{request, "HTTP_PROXY gets through", `case "HTTP_", "HTTP_PROXY", `, `case "HTTP_", `,
-		"D6/the-header-proxy-is-no-variable"},
-	{request, "HTTP_CONTENT_TYPE gets through", `"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH":`, `"HTTP_CONTENT_LENGTH":`,
-		"C29/content-type-and-length-have-no-twin"},
-	{request, "HTTP_CONTENT_LENGTH gets through", `"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH":`, `"HTTP_CONTENT_TYPE":`,
-		"C29/content-type-and-length-have-no-twin"},
-	{request, "cookies are joined with commas", `vars[name] = old + "; " + value`, `vars[name] = old + ", " + value`,
-		"D6/repeated-cookies-are-joined-with-semicolons"},
-	{request, "of repeated headers the last one counts", `vars[name] = old + ", " + value`, `vars[name] = value`,
-		"C28/repeated-headers-are-joined-in-order"},
-	{request, "the scheme is https", "\t\t\treturn \"https\"\n\t\t}\n\t}\n\treturn \"http\"\n", "\t\t\treturn \"https\"\n\t\t}\n\t}\n\treturn \"https\"\n",
-		"R43/the-scheme-is-http"},
-
-	// internal/single, and the two protocols on it.
-	{single, "a broken response is not reset", "\tif broken {\n\t\tif tcp", "\tif broken && false {\n\t\tif tcp",
-		"D2/an-error-after-a-block-can-be-told"},
-	{single, "the body is one byte too long", "c.body.Init((*bodyReader)(c), length,", "c.body.Init((*bodyReader)(c), length+1,",
-		"R55/the-body-ends-where-it-should-on-an-open-connection"},
-	{single, "the head is sent with each block", "\thead := c.head\n\tc.head = nil\n", "\thead := c.head\n",
-		"R15/a-body-of-many-blocks-arrives"},
-	{single, "a client that left is any error", "\terr = &disconnected{err}\n\tc.ctx.Cancel(err)", "\tc.ctx.Cancel(err)",
-		"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
-	{single, "a block is kept", "\t\tsent, err = c.send(&net.Buffers{block})\n", "\t\tsent = int64(len(block))\n\t\tgo c.send(&net.Buffers{block})\n",
-		"R15/a-body-of-many-blocks-arrives"},
-	{single, "the first block is not flushed", "\tcase len(block) <= maxCopy:\n\t\tsent, err = c.send(&net.Buffers{append(head, block...)})", "\tcase len(block) <= maxCopy && len(block) > 0 && block[0] != 0 && c.over:\n\t\tsent, err = c.send(&net.Buffers{append(head, block...)})\n\tcase len(block) <= maxCopy:\n\t\tc.head = append(head, block...)\n\t\treturn len(block), nil",
-		"C40/a-request-gets-an-answer"},
-	{scgi, "the first variable is lost", "if err := add(name, value); err != nil {", "if first {\n\t\t\tcontinue\n\t\t}\n\t\tif err := add(name, value); err != nil {",
-		"C10/the-length-is-the-bodys"},
-	{uwsgi, "a value is cut to its length's low byte", "n := int(s[0]) | int(s[1])<<8", "n := int(s[0])",
-		"C8/a-long-value-is-whole"},
-	{uwsgi, "the last header is lost", "for i := range headers {", "for i := range headers[:max(0, len(headers)-1)] {",
-		"R20/known-blocks-get-the-length-of-all"},
-
-	// fcgi.
-	{records, "END_REQUEST is lost", "\treturn appendEnd(b, r.id, r.status)\n", "\treturn b\n",
-		"R15/a-body-of-one-block-arrives"},
-	{records, "a block is not flushed", "\t\tif !last {\n\t\t\terr = r.flush()", "\t\tif !last && len(block) == 0 {\n\t\t\terr = r.flush()",
-		"R16/each-block-arrives-before-the-next-is-asked-for"},
-	{records, "a large last block is kept and not sent", "\tcase last:\n\t\tr.tail = block\n", "\tcase last:\n",
-		"R16/a-block-of-a-megabyte-arrives"},
-	{steps, "an abort is no cause of the Context's end", "\tr.ctx.Cancel(&disconnected{errAborted})\n", "\tr.ctx.Cancel(errAborted)\n",
-		"D10/the-context-ends-when-the-client-leaves"},
-	{steps, "an abort does not end the body", "\tr.aborted.Store(true)\n\tr.in.fail(cutShort)\n", "\tr.aborted.Store(true)\n\tr.in.fail(io.EOF)\n",
-		"D5/a-body-in-chunks-that-was-cut-short-does-not-end-cleanly"},
-	{steps, "the end of the body is lost", "\t\tr.in.fail(io.EOF)\n", "\t\t_ = io.EOF\n",
-		"C34/a-body-in-chunks-is-decoded-or-refused"},
-	{steps, "padding is taken for the next record", "for c.left+c.cur.padding > 0 {", "for c.left+c.cur.padding > c.cur.padding {",
-		"R15/a-body-of-one-block-arrives"},
-	{fastcgi, "a broken response ends cleanly", "r.end(errors.Is(err, gateway.ErrBroken) ||", "r.end(false && errors.Is(err, gateway.ErrBroken) ||",
-		"D2/an-error-after-a-block-can-be-told"},
-	{fastcgi, "the id is free before the response is over", "\tr.state = ending\n\tr.in.close(c)", "\tr.state = ending\n\tc.requests.remove(r)\n\tr.id++\n\tr.in.close(c)",
-		"R15/a-body-of-many-blocks-arrives"},
-	{fastcgi, "the flags are those of a process", "env.Multithread, env.Multiprocess = (*stderr)(r), true, true", "env.Multithread, env.Multiprocess = (*stderr)(r), false, true",
-		"R49/a-server-of-one-thread-calls-once-at-a-time"},
-
-	// nethttp.
-	{handler, "a block is not flushed", "err := http.NewResponseController(x.w).Flush()\n\tif errors.Is(err, http.ErrNotSupported)", "err := http.ErrNotSupported\n\tif errors.Is(err, http.ErrNotSupported)",
-		"R16/each-block-arrives-before-the-next-is-asked-for"},
-	{handler, "a broken response ends cleanly", "\t\tpanic(http.ErrAbortHandler) // net/http's way", "\t\treturn // net/http's way",
-		"D2/an-error-after-a-block-can-be-told"},
-	{handler, "net/http guesses a Content-Type", "\t\th[\"Content-Type\"] = nil //", "\t\tdelete(h, \"Content-Type\") //",
-		"D4/a-response-without-a-content-type-gets-none"},
-	{handler, "of repeated headers the last one counts", "h[name] = append(list, headers[i][1])", "h[name] = []string{headers[i][1]}",
-		"R67/headers-of-one-name-keep-their-order"},
-	{handler, "the body is closed when the answer begins", "_ = http.NewResponseController(w).EnableFullDuplex()", "_ = http.NewResponseController(w)",
-		"R44/a-body-is-read-after-the-answer-has-begun"},
-	{handler, "a body that was cut short ends cleanly", "\t\terr = request.CutShort(err)\n", "\t\terr = request.CutShort(io.EOF)\n",
-		"D5/a-body-that-was-cut-short-does-not-end-cleanly"},
-	{handlerVs, "a name with an underscore gets through", "if name == \"\" || strings.IndexByte(name, '_') >= 0 {", "if name == \"\" {",
-		"D6/a-name-with-an-underscore-forges-no-header"},
-	{handlerVs, "HTTP_PROXY gets through", "\"Proxy\":                          \"\",\n", "\"Proxy\": \"HTTP_PROXY\",\n",
-		"D6/the-header-proxy-is-no-variable"},
-	{handlerVs, "the mount point is of PATH_INFO", "script, path = script+h.prefix, rest", "_ = rest",
-		"C22/the-mount-point-is-the-script-name"},
-
-	// The toy server: what an author of a server can do wrong beside the engine.
-	{toy, "a broken response ends cleanly", "if !whole { //", "if !whole && false { //",
-		"D2/an-error-after-a-block-can-be-told"},
-	{toy, "a client that waits for a 100 gets none", `if req.Header.Get("Expect") == "100-continue" &&`, `if req.Header.Get("Expect") == "200-continue" &&`,
-		"R114/a-client-that-waits-for-a-continue-gets-one"},
-	{toy, "an old client gets a 100", "req.ProtoAtLeast(1, 1) {", "req.ProtoAtLeast(1, 0) {",
-		"R115/an-old-client-gets-no-continue"},
-	{toy, "a name with an underscore gets through", `strings.ContainsAny(name, "_ "):`, `strings.ContainsAny(name, " "):`,
-		"D6/a-name-with-an-underscore-forges-no-header"},
-	{toy, "a name with a space gets through", `strings.ContainsAny(name, "_ "):`, `strings.ContainsAny(name, "_"):`,
-		"C27/a-name-with-a-space-before-its-colon-is-no-name"},
-	{toy, "the method is in upper case", `"REQUEST_METHOD": req.Method`, `"REQUEST_METHOD": strings.ToUpper(req.Method)`,
-		"C21/a-method-keeps-its-case-or-is-refused"},
-	{toy, "the port is the client's word", `"SERVER_PORT": port,`, `"SERVER_PORT": (port + req.Host)[len(port)+strings.LastIndex(req.Host, ":")+1:],`,
-		"C24/the-port-is-not-the-clients-word"},
-	{toy, "the path is not decoded", `"PATH_INFO": req.URL.Path`, `"PATH_INFO": req.URL.EscapedPath()`,
-		"C14/the-path-is-decoded"},
-	{toy, "the target is the decoded one", `"REQUEST_URI": req.RequestURI`, `"REQUEST_URI": req.URL.Path`,
-		"D7/the-target-is-there-as-the-client-sent-it"},
-	{toy, "the host is no variable", `"HTTP_HOST": req.Host`, `"HTTP_HOST": ""`,
-		"R34/the-host-is-a-header"},
-	{toy, "the address of the client has a port", `"REMOTE_ADDR": client,`, `"REMOTE_ADDR": client + ":80",`,
-		"C17/the-client-has-an-address"},
-	{toy, "there is no Date", `t.head = fmt.Appendf(t.head, "Date: %s\r\n"`, `_ = fmt.Appendf(t.head, "Date: %s\r\n"`,
-		"R70/a-response-has-a-date"},
-	{toy, "there are two Dates", `if headers.Get("Date") == "" {`, `if true {`,
-		"R70/a-date-that-the-application-gives-is-the-only-one"},
-	{toy, "one request after the other is served", "\t\tgo serveConn(conn.(*net.TCPConn), app)\n", "\t\tserveConn(conn.(*net.TCPConn), app)\n",
-		"R49/a-server-with-threads-does-not-wait-for-a-slow-application"},
-	{toy, "the variables are those of the request before", "\treturn &gateway.Environ{Vars: vars,", "\tfor name, value := range theVars {\n\t\tif vars[name] == \"\" {\n\t\t\tvars[name] = value\n\t\t}\n\t}\n\ttheVars = vars\n\treturn &gateway.Environ{Vars: vars,",
-		"R11/what-an-application-does-to-its-environ-ends-with-the-request"},
-	{toy, "a block is kept", "\tn, err := t.conn.Write(append(t.head, block...))\n\tn,", "\tn, err := len(t.head)+len(block), error(nil)\n\tgo t.conn.Write(append(t.head, block...))\n\tn,",
-		"R15/a-body-of-many-blocks-arrives"},
+// A fault is a single error, and the case or the test that must catch it. The error is planted by replacing code in one
+// declaration.
+type fault struct {
+	file string // below the module's root
+	decl string // a function as stack traces have it: f, T.m or (*T).m; or a variable, a constant or a type
+	change
 }
 
-// declarations are what some faults need beside the text that they replace.
-var declarations = map[string]string{
-	"a block waits for the next":                    "single   bool        // the body is known to be one block\n→single   bool\n\tlate     []byte\n",
-	"the error page tells what went wrong":          "func (r *response) page() (err error) {\n→func (r *response) pageAs(status string) error {\n\tr.phase, r.code, r.headers, r.declared, r.status = started, 500, nil, -1, status\n\treturn r.send([]byte(status))\n}\n\nfunc (r *response) page() (err error) {\n",
-	"the variables are those of the request before": "// A toyTransport holds→var theVars map[string]string\n\n// A toyTransport holds",
+// A change is what a fault does to its declaration.
+//
+// The old code is a run of whole tokens, such as an expression or a statement, and the declaration must have it exactly once.
+// Line breaks, indentation, comments, semicolons and a comma before a closing bracket do not count, neither here nor there.
+// Short old code outlives more edits of the code around it.
+type change struct {
+	what string // what is wrong then, in words
+	old  string
+	new  string
+	by   string // the case of the suite that catches it, or the test of the file's package: "TestPhases"; others may as well
+}
+
+var faults = func() (list []fault) {
+	for _, p := range places {
+		for _, c := range p.changes {
+			list = append(list, fault{p.file, p.decl, c})
+		}
+	}
+	return list
+}()
+
+// places has the faults by file and declaration. After a declaration was moved or renamed, its line here must follow; go test
+// names the faults that have lost their code.
+var places = []struct {
+	file, decl string
+	changes    []change
+}{
+	// The engine: the order of events.
+	{engine, "moves", []change{
+		{"a start without a cause replaces the first", `started: {{started, ErrStarted}`, `started: {{started, nil}`,
+			"R82/a-second-start-without-a-cause-is-refused"},
+		{"a late start does not break the response", `sent: {{broken, ErrStarted}`, `sent: {{sent, ErrStarted}`,
+			"R82/a-second-start-after-the-head-breaks-the-response"},
+		{"a late cause does not come back", `sent: {{broken, ErrStarted}, {broken, ErrHeadersSent}`, `sent: {{broken, ErrStarted}, {sent, nil}`,
+			"R80/a-cause-after-a-block-comes-back"},
+		{"a late cause does not break the response",
+			`sent: {{broken, ErrStarted}, {broken, ErrHeadersSent}`, `sent: {{broken, ErrStarted}, {sent, ErrHeadersSent}`,
+			"R81/a-late-cause-that-is-ignored-breaks-the-response"},
+		{"a start after a refused block heals it", `{failed, ErrNotStarted}`, `{idle, ErrNotStarted}`,
+			"R23/a-start-after-a-refused-block-does-not-heal-it"},
+		{"a block before start is sent", `{failed, ErrNotStarted}`, `{sent, nil}`,
+			"R23/a-block-before-start-is-a-500"},
+		{"a failure before the head is forgotten", `{sent, nil}, {failed, nil}`, `{sent, nil}, {started, nil}`,
+			"R110/an-error-before-the-head-is-a-500"},
+		{"a failure after the head is forgotten", `{sent, nil}, {broken, nil}`, `{sent, nil}, {sent, nil}`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"a start heals a response that has failed", `failed: {{failed, errFirst}, {failed, errFirst}`, `failed: {{started, nil}, {started, nil}`,
+			"TestPhases"},
+		{"a start heals a broken response",
+			`broken: {{broken, ErrStarted}, {broken, ErrHeadersSent}`, `broken: {{started, nil}, {started, nil}`,
+			"TestPhases"},
+		{"start answers after the end", `over: {{over, ErrEnded}`, `over: {{over, nil}`,
+			"D5/after-the-response-the-writer-and-start-are-errors"},
+	}},
+	{engine, "(*response).enter", []change{
+		{"a call that overlaps another goes unnoticed", `r.raced.Store(true)`, ``,
+			"TestACallThatOverlapsAnotherIsRefused"},
+	}},
+	{engine, "(*response).start", []change{
+		{"a start that failed does not count",
+			`checkStatus(status); if err != nil {`, `checkStatus(status); if err != nil { r.phase = idle`,
+			"R83/a-start-that-failed-counts-as-the-first"},
+		{"a start that failed cannot be healed", `r.err = nil`, ``,
+			"R83/a-cause-heals-a-start-that-failed"},
+		{"a late cause comes back as another error", `f.wraps = append(f.wraps, guard(cause))`, ``,
+			"R80/a-cause-after-a-block-comes-back"},
+		{"start sends the head", `uint16(code), declared`, `uint16(code), declared; _ = r.send(nil, false, true)`,
+			"R75/start-sends-nothing"},
+		{"the list of headers is not copied", `append(r.scratch[:0], headers...)`, `headers`,
+			"D8/a-list-that-is-changed-after-start-changes-nothing"},
+	}},
+	{engine, "(*response).keep", []change{
+		{"an error of start is not kept", `r.err == nil`, `r.err == nil && r.phase != started`,
+			"R82/a-second-start-without-a-cause-is-refused"},
+		{"an error after the head is not kept", `r.err == nil`, `r.err == nil && r.phase != broken`,
+			"R81/a-late-cause-that-is-ignored-breaks-the-response"},
+	}},
+	{engine, "(*writer).Write", []change{
+		{"the writer works inside the iteration", `r.returned`, `false`,
+			"R102/the-writer-is-refused-inside-the-iteration"},
+		{"the writer goes on after the end", `r.phase == over`, `false`,
+			"D5/after-the-response-the-writer-and-start-are-errors"},
+		{"the writer goes on after an error", `r.err != nil`, `false`,
+			"R14/the-writer-of-a-start-that-failed-returns-its-error"},
+		{"what is written waits", `r.send(p, false, true)`, `r.send(p, false, false)`,
+			"R99/what-is-written-goes-out-at-once"},
+	}},
+	{engine, "(*response).send", []change{
+		{"the head is sent with each block", `r.phase != sent`, `true`,
+			"R15/a-body-of-many-blocks-arrives"},
+		{"the iteration goes on after the Context has ended", `cause != nil`, `false`,
+			"TestAContextThatEndsStopsTheIterationAtTheNextBlock"},
+		{"a Context that has ended holds back a response", `} else if cause`, `}; if cause`,
+			"TestAContextThatEndedDoesNotHoldBackAResponse"},
+		{"one byte more than declared goes out",
+			`block[:r.declared-r.written]`, `block[:r.declared-r.written+1]`,
+			"R85/a-block-beyond-the-length-is-cut"},
+		{"too much is not cut", `int64(len(block)) > r.declared-r.written`, `false`,
+			"R85/a-block-beyond-the-length-is-cut"},
+		{"too much is cut and not reported", `return r.keep(excess)`, `_ = excess; return nil`,
+			"R86/the-writer-takes-no-more-than-was-declared"},
+		{"too much breaks the response", `return r.keep(excess)`, `if excess != nil { return r.fail(excess) }; return nil`,
+			"TestContentLength"},
+		{"one byte of each block is lost", `n, err := r.t.Write(block)`, `n, err := r.t.Write(block[1:]); n++`,
+			"R15/a-body-of-one-block-arrives"},
+		{"a block is sent in the background", `n, err := r.t.Write(block)`, `n, err := len(block), error(nil); go r.t.Write(block)`,
+			"D8/a-block-is-the-bodys-again-after-its-step"},
+		{"a transport may take less than the block", `n < len(block)`, `false`,
+			"TestNothingIsSentAfterTheTransportFailed"},
+		{"too little is a whole response", `r.written < r.declared`, `false`,
+			"TestContentLength"},
+	}},
+	{engine, "(*response).deliver", []change{
+		{"a block is not flushed before the next is asked for", `err == nil && flush`, `false`,
+			"R16/each-block-arrives-before-the-next-is-asked-for"},
+		{"what was sent is not counted", `r.written += min(max(n, 0), size)`, ``,
+			"R85/blocks-beyond-the-length-are-cut"},
+		{"the Context does not end when the client leaves", `r.ctx.Cancel(err)`, ``,
+			"D10/the-context-ends-when-the-client-leaves"},
+		{"a transport is called after it failed", `return r.fail(err)`, `return err`,
+			"TestNothingIsSentAfterTheTransportFailed"},
+		{"a transport that failed is told that the response is whole", `return r.fail(err)`, `return r.keep(err)`,
+			"TestNothingIsSentAfterTheTransportFailed"},
+		{"ReadFrom may say that it has sent more than it got", `n < 0 || n > size`, `false`,
+			"TestACountOfReadFromThatCannotBeBreaksTheResponse"},
+	}},
+	{engine, "(*response).isBodiless", []change{
+		{"HEAD has a body", `r.isHEAD ||`, ``,
+			"C37/head-has-no-body"},
+		{"middleware can take HEAD away from the client", `r.isHEAD ||`, `r.env.Vars["REQUEST_METHOD"] == "HEAD" ||`,
+			"C37/head-is-the-clients-whatever-middleware-makes-of-it"},
+		{"204 has a body", `r.code == 204 ||`, ``,
+			"D1/204-has-neither-body-nor-length"},
+		{"205 has a body", `r.code == 205 ||`, ``,
+			"TestResetContentHasNoContent"},
+		{"304 has a body", `|| r.code == 304`, ``,
+			"D1/304-has-no-body-and-keeps-its-headers"},
+	}},
+	{engine, "(*response).completeHead", []change{
+		{"204 keeps its length", `r.code == 204 && r.declared >= 0`, `false`,
+			"D1/204-has-neither-body-nor-length"},
+		{"204 gets a length", `r.code == 204 || r.code == 304`, `r.code == 304`,
+			"D1/204-gets-no-length-from-its-blocks"},
+		{"304 gets a length", `r.code == 204 || r.code == 304`, `r.code == 204`,
+			"D1/304-gets-no-length-from-an-empty-body"},
+		{"HEAD of an empty body claims a length", `n == 0 && r.isHEAD`, `false`,
+			"D1/head-of-an-empty-body-claims-no-length"},
+		{"the length of an empty body is not given", `n = 0`, `n = -1`,
+			"R89/an-empty-body-gets-the-length-0"},
+		{"the length of one block is one too long", `int64(len(block))`, `int64(len(block)) + 1`,
+			"R89/one-block-gets-a-length"},
+		{"the length of one block is not given", `"Content-Length", strconv`, `"X-Content-Length", strconv`,
+			"R89/one-block-gets-a-length"},
+	}},
+
+	// The engine: the end.
+	{contract, "Respond", []change{
+		{"a goroutine that ends takes Close along", `r.close(body)`, `if failure != errGoexit { r.close(body) }`,
+			"R110/the-server-survives-an-application-that-ends-its-goroutine-in-the-iteration"},
+		{"a goroutine that ends takes End along", `r.end(whole)`, `if failure != errGoexit { r.end(whole) }`,
+			"D2/a-body-that-ends-its-goroutine-after-a-block-can-be-told"},
+		{"End comes after Close", `r.close(body) }(); defer func() { r.end(whole)`, `r.end(whole) }(); defer func() { r.close(body)`,
+			"R21/a-slow-close-does-not-hold-back-a-response-of-one-block"},
+		{"Input can be read after the response", `r.in.ended.Store(true)`, ``,
+			"D5/after-the-response-input-is-an-error"},
+		{"the Context outlives the response", `r.ctx.Cancel(ErrEnded)`, ``,
+			"D10/the-context-lives-as-long-as-the-response"},
+	}},
+	{engine, "(*response).finish", []change{
+		{"a body without blocks sends no head", `r.send(nil, true, false)`, `r.step(sends)`,
+			"R76/a-body-without-blocks-sends-the-head-at-its-end"},
+		{"a body that ends without start is a response", `failure == nil && r.err == nil {`, `failure == nil && r.err == nil {
+				if r.phase == idle {
+					r.phase, r.code, r.status = started, 200, "200 OK"
+				}`,
+			"D2/no-start-and-no-block-is-a-500"},
+		{"a broken response is called whole", `return r.phase == sent`, `return true`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"there is no error page", `r.note(r.sendPage())`, ``,
+			"R110/an-error-before-the-head-is-a-500"},
+		{"a panic of the transport is not recovered", `recover()`, `any(nil)`,
+			"TestNothingIsSentAfterTheTransportFailed"},
+		{"an error that the application ignored is not reported", `r.note(first)`, ``,
+			"TestAStickyErrorIsNotOutrun"},
+		{"an error that the application returned is reported twice", `errors.Is(failure, first)`, `false`,
+			"TestAnErrorOfCallAndAStickyOneAreBothReported"},
+	}},
+	{engine, "(*response).sendPage", []change{
+		{"the error page tells what went wrong",
+			`const page = "500 Internal Server Error\n"`, `page := "500 " + oneLine(r.faults.Error(), 99) + "\n"`,
+			"R110/an-error-before-the-head-is-a-500"},
+		{"the error page has the length of what failed", `r.declared, r.known.Blocks = -1, 1`, `r.known.Blocks = 1`,
+			"R110/an-error-before-the-head-is-a-500"},
+		{"the error page has no length", `r.declared, r.known.Blocks = -1, 1`, `r.declared, r.known = -1, sized.Unknown`,
+			"D9/the-error-page-has-a-length"},
+		{"the error page keeps the headers of what failed", `r.scratch[:0]`, `r.headers`,
+			"R110/an-error-before-the-head-is-a-500"},
+	}},
+	{engine, "(*response).end", []change{
+		{"End is called twice", `return r.t.End(whole)`, `return errors.Join(r.t.End(whole), r.t.End(whole))`,
+			"TestPhases"},
+		{"a panic of End is not recovered", `try(func() error { return r.t.End(whole) })`, `r.t.End(whole)`,
+			"TestNothingIsSentAfterTheTransportFailed"},
+		{"an error of End is not reported", `r.note(err)`, ``,
+			"TestNothingIsSentAfterTheTransportFailed"},
+		{"the Context does not end when End fails", `r.ctx.Cancel(err)`, ``,
+			"TestNothingIsSentAfterTheTransportFailed"},
+	}},
+	{engine, "(*response).close", []change{
+		{"Close is lost after an error", `body == nil`, `body == nil || r.faults != nil`,
+			"R21/close-runs-once-after-an-error-behind-a-block"},
+		{"Close is lost after HEAD", `body == nil`, `body == nil || r.isHEAD`,
+			"R21/close-runs-once-after-head"},
+		{"Close is lost if the client left", `body == nil`, `body == nil || r.ctx.Cause() != nil`,
+			"R21/a-client-that-leaves-in-mid-stream-ends-the-iteration"},
+		{"Close is lost if the body was not ranged", `body == nil`, `body == nil || errors.Is(r.faults, ErrStatus)`,
+			"R21/close-runs-once-if-the-body-is-never-ranged"},
+		{"Close runs twice", `try(body.Close)`, `errors.Join(try(body.Close), try(body.Close))`,
+			"R21/close-runs-once-after-a-response"},
+		{"a panic of Close is not recovered", `try(body.Close)`, `body.Close()`,
+			"R110/a-panic-of-close-does-no-harm"},
+		{"a Close that ends its goroutine is not reported", `err := errGoexit`, `var err error`,
+			"TestGoexitAtEveryStep"},
+	}},
+	{lazy, "(*Context).Cancel", []change{
+		{"the Context ends without its cause", `c.made.cancel(cause)`, `c.made.cancel(nil)`,
+			"D10/the-context-ends-when-the-client-leaves"},
+	}},
+
+	// The engine: the application and its blocks.
+	{iteration, "(*response).run", []change{
+		{"a panic of Call is not recovered", `try(`, `func(f func() error) error { return f() }(`,
+			"R110/a-panic-before-the-head-is-a-500"},
+		{"Close runs before the iteration", `return r.iterate(*body)`, `_ = (*body).Close(); return r.iterate(*body)`,
+			"R21/close-comes-after-the-iteration-and-after-the-last-block"},
+		{"a body is not asked for", `return errNoBody`, `return nil`,
+			"R15/neither-a-body-nor-an-error-is-a-500"},
+	}},
+	{iteration, "(*response).iterate", []change{
+		{"a panic of the iteration is a clean end", `body.Blocks()(r.yield)`, `
+			func() {
+				defer func() { _ = recover() }()
+				body.Blocks()(r.yield)
+			}()`,
+			"R110/a-panic-before-the-first-block-is-a-500"},
+		{"the only block does not wait for the end", `nil, false`, `nil, true`,
+			"TestTheOnlyBlockLeavesTogetherWithTheEnd"},
+	}},
+	{iteration, "(*response).begin", []change{
+		{"the body is ranged although start failed", `r.err != nil`, `false`,
+			"R21/close-runs-once-if-the-body-is-never-ranged"},
+		{"known blocks get no length", `r.known = sized.Of(body)`, ``,
+			"R20/known-blocks-get-the-length-of-all"},
+		{"a reader is limited to one byte less", `r.declared - r.written`, `r.declared - r.written - 1`,
+			"R137/a-reader-gives-what-was-declared-and-no-more"},
+	}},
+	{iteration, "(*response).take", []change{
+		{"an empty block sends the head", `len(block) == 0`, `len(block) == 0 && r.phase != started`,
+			"R76/an-empty-first-block-sends-no-head"},
+		{"an error of the body is forgotten", `_ = r.fail(guard(err))`, ``,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"an error of the body whose text panics is believed", `guard(err)`, `err`,
+			"R110/an-error-of-the-body-that-panics-itself-is-a-500"},
+		{"HEAD asks for all blocks", `!r.isBodiless()`, `true`,
+			"D1/head-stops-the-iteration-after-the-first-block"},
+		{"a body that runs on is not stopped", `panic(r.fail(errRanOn))`, `_ = r.fail(errRanOn); return false`,
+			"R22/a-body-that-goes-on-after-the-end-is-stopped"},
+		{"a stray goroutine yields after the end", `r.phase == over`, `false`,
+			"TestAStrayYieldAfterTheEndIsRefused"},
+	}},
+
+	// The engine: files.
+	{files, "(*response).fileReceiver", []change{
+		{"ReadFrom gets a pipe", `!info.Mode().IsRegular()`, `info == nil`,
+			"TestOnlyARegularFileGoesThroughReadFrom"},
+	}},
+	{files, "(*response).sendFile", []change{
+		{"the bytes that ReadFrom has sent are not counted", `file.left -= n`, ``,
+			"TestFileGoesOutThroughTheTransportsOwnWay"},
+		{"ReadFrom gets more than was declared", `min(part.N, file.left)`, `part.N`,
+			"TestFileGoesOutThroughTheTransportsOwnWay"},
+		{"a part of a file is not flushed", `read, true`, `read, false`,
+			"TestFileGoesOutThroughTheTransportsOwnWay"},
+		{"the end of a file is not seen", `n == size`, `n > 0`,
+			"TestAShortCountOfReadFromIsTheEndOfTheFile"},
+		{"a file goes on after the Context has ended", `cause != nil`, `false`,
+			"TestAContextThatEndsStopsAFileAtTheNextPart"},
+	}},
+
+	// The engine: errors and the report of them.
+	{errorTypes, "try", []change{
+		{"an error whose text panics is believed", `guard(f())`, `f()`,
+			"R110/an-error-that-panics-itself-is-a-500"},
+	}},
+	{errorTypes, "(*guarded).Is", []change{
+		{"a panic of an error's Is is not recovered", `recover()`, `any(nil)`,
+			"TestAnErrorWhoseMethodsPanicDoesNotPanicTheServer"},
+	}},
+	{errorTypes, "(*guarded).As", []change{
+		{"a panic of an error's As is not recovered", `recover()`, `any(nil)`,
+			"TestAnErrorWhoseMethodsPanicDoesNotPanicTheServer"},
+	}},
+	{errorTypes, "textOf", []change{
+		{"a panic of an error's text is not recovered", `recover() != nil`, `false`,
+			"R110/an-error-that-panics-itself-is-a-500"},
+	}},
+	{reports, "(*response).note", []change{
+		{"a log that panics panics the server", `recover()`, `any(nil)`,
+			"TestTheReportSurvivesTheApplicationsEnviron"},
+	}},
+	{reports, "(*response).isOfLeaving", []change{
+		{"a client that left is reported", `errors.Is(r.ctx.Cause(), ErrDisconnected)`, `false`,
+			"TestAClientThatLeftIsReturnedAndNotReported"},
+		{"the client of another response is taken for this one's", `errors.Is(r.ctx.Cause(), ErrDisconnected)`, `true`,
+			"TestOnlyWhatALeavingClientDoesIsLeftOutOfTheLog"},
+		{"a panic is not reported if the client left",
+			`!errors.As(err, new(*panicError)) && (errors.Is(err, ErrDisconnected)`, `(errors.As(err, new(*panicError)) || errors.Is(err, ErrDisconnected)`,
+			"TestAPanicIsReportedAlsoWhenTheClientLeft"},
+	}},
+	{reports, "oneLine", []change{
+		{"a client can forge a line of the log", `strconv.Quote(s)`, `"\"" + s + "\""`,
+			"TestNoLogEntryCanBeForged"},
+	}},
+
+	// Bodies.
+	{bodies, "(*once).take", []change{
+		{"a body can be used twice", `o.used.CompareAndSwap(false, true)`, `true`,
+			"R20/a-body-is-for-one-response"},
+	}},
+	{bodies, "(*reader).Close", []change{
+		{"a reader is not closed", `return c.Close()`, `_ = c; return nil`,
+			"R134/a-reader-is-closed"},
+	}},
+	{bodies, "(*reader).each", []change{
+		{"an error of a reader is a clean end", `yield(nil, err)`, ``,
+			"R133/a-reader-that-fails-breaks-the-response"},
+	}},
+	{bodies, "(*blocks).Size", []change{
+		{"the sum of known blocks is wrong", `+=`, `=`,
+			"R20/known-blocks-get-the-length-of-all"},
+	}},
+	{bodies, "(*mapped).Size", []change{
+		{"mapped blocks get the length of the unmapped",
+			`sized.Size{Blocks: sized.Of(m.Body).Blocks, Bytes: -1}`, `sized.Of(m.Body)`,
+			"R95/middleware-that-maps-known-blocks-claims-no-length-for-them"},
+	}},
+	{bodies, "(*mapped).Blocks", []change{
+		{"Map loses an error", `yield(block, err)`, `yield(block, nil)`,
+			"R95/middleware-that-maps-lets-an-error-through"},
+	}},
+	{bodies, "(*closer).Close", []change{
+		{"OnClose loses the Close of its body", `return c.Body.Close()`, `return nil`,
+			"R21/what-an-application-hangs-on-close-runs-after-it"},
+		{"OnClose loses its function", `c.f()`, `nil`,
+			"R21/what-an-application-hangs-on-close-runs-after-it"},
+	}},
+
+	// Headers and statuses that get through.
+	{names, "HasControl", []change{
+		{"a carriage return gets through", `c < ' '`, `c < ' ' && c != '\r'`,
+			"R69/a-value-with-a-line-break-is-refused"},
+		{"a line feed gets through", `c < ' '`, `c < ' ' && c != '\n'`,
+			"R69/a-value-with-a-line-break-is-refused"},
+		{"a NUL gets through", `c < ' '`, `c < ' ' && c != 0`,
+			"R69/a-value-with-a-nul-is-refused"},
+		{"a DEL gets through", `c == 0x7F`, `false`,
+			"R69/a-value-with-a-delete-is-refused"},
+		{"a tab is refused", `c == '\t'`, `false`,
+			"R69/a-tab-inside-a-value-is-not-refused"},
+		{"bytes above ASCII are refused", `c == 0x7F`, `c >= 0x7F`,
+			"R9/the-bytes-of-a-value-arrive"},
+	}},
+	{names, "tokenBytes", []change{
+		{"a space in a name gets through", `'!': true`, `'!': true, ' ': true`,
+			"R68/a-name-that-is-no-token-is-refused"},
+		{"a colon in a name gets through", `'!': true`, `'!': true, ':': true`,
+			"R68/a-name-that-is-no-token-is-refused"},
+	}},
+	{names, "IsToken", []change{
+		{"an empty name gets through", `s != ""`, `true`,
+			"R68/a-name-that-is-no-token-is-refused"},
+	}},
+	{names, "KindOf", []change{
+		{"Connection gets through", `"Connection", HopByHop`, `"Connection", Ordinary`,
+			"R72/a-hop-by-hop-header-is-refused"},
+		{"Trailer gets through", `"Trailer", HopByHop`, `"Trailer", Ordinary`,
+			"R72/a-hop-by-hop-header-is-refused"},
+		{"TE gets through", `"TE", HopByHop`, `"TE", Ordinary`,
+			"R72/a-hop-by-hop-header-is-refused"},
+		{"Transfer-Encoding gets through", `"Transfer-Encoding", HopByHop`, `"Transfer-Encoding", Ordinary`,
+			"R91/a-transfer-encoding-is-refused"},
+		{"Status gets through", `"Status", Status`, `"Status", Ordinary`,
+			"D4/a-header-called-status-is-refused"},
+		{"the case of a name matters", `strings.EqualFold(name, special)`, `name == special`,
+			"R72/a-hop-by-hop-header-is-refused"},
+	}},
+	{names, "ParseLength", []change{
+		{"a signed Content-Length gets through", `s[i] < '0'`, `s[i] < '0' && s[i] != '+'`,
+			"D3/a-length-that-is-not-plain-digits-is-refused"},
+	}},
+	{headers, "Headers.check", []change{
+		{"a second Location gets through", `seen |= kind`, `seen |= kind &^ header.Location`,
+			"C46/two-locations-are-refused"},
+		{"a second Content-Type gets through", `seen |= kind`, `seen |= kind &^ header.ContentType`,
+			"C46/two-content-types-are-refused"},
+		{"a second Content-Length gets through", `seen |= kind`, `seen |= kind &^ header.ContentLength`,
+			"D3/two-lengths-are-refused"},
+		{"a Content-Length of any text gets through", `!ok`, `false`,
+			"D3/a-length-that-is-not-plain-digits-is-refused"},
+	}},
+	{statuses, "checkStatus", []change{
+		{"a status of one digit and two letters gets through", `!isDigit(s[2])`, `false`,
+			"R65/a-status-that-is-not-a-code-and-a-reason-is-refused"},
+		{"a status with two spaces gets through", `isSpace(reason[0])`, `false`,
+			"R65/a-status-that-is-not-a-code-and-a-reason-is-refused"},
+		{"a status with a line break gets through", `header.HasControl(reason, false)`, `false`,
+			"R66/a-status-with-a-control-character-is-refused"},
+		{"a status with a tab gets through", `header.HasControl(reason, false)`, `header.HasControl(reason, true)`,
+			"R66/a-status-with-a-control-character-is-refused"},
+		{"an informational status gets through", `case '1'`, `case 'i'`,
+			"D1/an-informational-status-is-refused"},
+	}},
+
+	// The environ.
+	{variables, "(*input).Read", []change{
+		{"an Environ without an Input panics", `in.r == nil`, `false`,
+			"TestNilFieldsOfAnEnvironAreEmptyOnes"},
+	}},
+	{variables, "(*Environ).Header", []change{
+		{"Header looks for HTTP_CONTENT_LENGTH", `, "CONTENT_LENGTH"`, ``,
+			"C27/an-application-finds-a-header-by-its-name"},
+	}},
+	{variables, "(*Environ).ContentLength", []change{
+		{"the length of a body that is not known is 0", `return -1, nil`, `return 0, nil`,
+			"C34/a-body-in-chunks-is-decoded-or-refused"},
+	}},
+	{variables, "(*Environ).URL", []change{
+		{"the URL has no port", `!isDefault`, `isDefault`,
+			"R129/without-a-host-header-the-url-is-the-servers"},
+	}},
+	{variables, "writePath", []change{
+		{"the URL is not encoded", `'0' <= c && c <= '9'`, `'0' <= c && c <= '9', c >= 0x80`,
+			"C2/the-variables-make-up-the-url"},
+	}},
+
+	// What a server makes of a request.
+	{input, "(*Body).Init", []change{
+		{"the body ends one byte early", `= r, length, max`, `= r, length, max; if length > 0 { b.left-- }`,
+			"C31/a-body-of-one-byte-arrives"},
+		{"the body goes on one byte too far", `= r, length, max`, `= r, length+1, max`,
+			"R55/the-body-ends-where-it-should-on-an-open-connection"},
+	}},
+	{input, "(*Body).read", []change{
+		{"the body is not capped", `int64(len(p)) > b.left`, `false`,
+			"C32/what-follows-the-body-is-not-of-it"},
+		{"a body that was cut short ends cleanly", `err = io.ErrUnexpectedEOF`, `err = io.EOF`,
+			"D5/a-body-that-was-cut-short-does-not-end-cleanly"},
+		{"a body of unknown length has no bound", `b.room < 0`, `false`,
+			"TestABodyEndsAtItsLength"},
+	}},
+	{input, "CutShort", []change{
+		{"a body that a reset has cut short is any error", `errors.Is(err, syscall.ECONNRESET)`, `false`,
+			"TestResetCutsABodyShort"},
+	}},
+	{input, "(*Body).Drain", []change{
+		{"as much as a client sends is drained", `total < max`, `true`,
+			"TestDrainReadsToTheEndOrToItsBounds"},
+		{"a body is drained as long as a client sends", `time.Now().Before(stop)`, `true`,
+			"TestDrainStopsAtItsTimeAlsoIfBytesTrickle"},
+		{"Drain waits for a Read of the application", `!b.mu.TryLock()`, `b.mu.Lock(); false`,
+			"TestDrainDoesNotWaitForAReadOfTheApplication"},
+	}},
+	{builder, "(*Builder).Add", []change{
+		{"a variable's name with a line break gets through", `c <= ' '`, `c == ' '`,
+			"TestNamesOfVariables"},
+	}},
+	{builder, "(*Builder).AddEnviron", []change{
+		{"the first variable is lost", `name != ""`, `name != "" && name != "GATEWAY_INTERFACE"`,
+			"C13/the-interface-is-cgi-with-a-version"},
+	}},
+	{builder, "(*Builder).AddHeader", []change{
+		{"two Host headers that differ get through", `found && host != value`, `false`,
+			"TestAddHeader"},
+	}},
+	{builder, "(*Builder).add", []change{
+		{"there may be any number of headers", `b.count > b.Limits.MaxHeaders ||`, ``,
+			"TestLimitsOfABuilder"},
+		{"headers may be of any size", `|| b.size > b.Limits.MaxHeaderBytes`, ``,
+			"TestLimitsOfABuilder"},
+		{"two lengths that differ get through", `b.length != "" && b.length != value`, `false`,
+			"TestAddCombinesWhatIsRepeated"},
+		{"an empty Content-Type is one", `delete(b.vars, name); return b.err`, `break`,
+			"C7/an-empty-content-type-is-none"},
+		{"the method is in upper case", `b.method = value`, `b.method, value = value, strings.ToUpper(value)`,
+			"C21/a-method-keeps-its-case-or-is-refused"},
+		{"a line break gets into a variable", `line && hasBreak(value)`, `false`,
+			"TestFinishRefuses"},
+		{"a NUL gets into a path", `path && strings.IndexByte(value, 0) >= 0`, `false`,
+			"TestFinishRefuses"},
+	}},
+	{builder, "(*Builder).addHeader", []change{
+		{"HTTP_PROXY gets through", `"HTTP_PROXY",`, ``,
+			"D6/the-header-proxy-is-no-variable"},
+		{"HTTP_CONTENT_TYPE gets through", `, "HTTP_CONTENT_TYPE"`, ``,
+			"C29/content-type-and-length-have-no-twin"},
+		{"HTTP_CONTENT_LENGTH gets through", `b.clientLength = value; return b.err`, `b.clientLength = value`,
+			"C29/content-type-and-length-have-no-twin"},
+		{"a name that would pass for another's gets through", `case anothersName: return b.err`, ``,
+			"TestAddCombinesWhatIsRepeated"},
+		{"a line break gets into a header", `hasBreak(value)`, `false`,
+			"TestALineBreakIsFoundEverywhere"},
+		{"two hosts are joined", `|| name == "HTTP_HOST"`, ``,
+			"TestAddCombinesWhatIsRepeated"},
+		{"of repeated headers the last one counts", `b.repeat(name, old, value)`, `b.vars[name] = value`,
+			"C28/repeated-headers-are-joined-in-order"},
+	}},
+	{builder, "(*Builder).repeat", []change{
+		{"cookies are joined with commas", `"; "`, `", "`,
+			"D6/repeated-cookies-are-joined-with-semicolons"},
+		{"of three headers of one name the second is lost", `list := b.repeated[name]`, `var list []byte`,
+			"TestAddCombinesWhatIsRepeated"},
+	}},
+	{builder, "(*Builder).Finish", []change{
+		{"of repeated headers the first one counts", `b.vars[name] = string(list)`, `_, _ = name, list`,
+			"C28/repeated-headers-are-joined-in-order"},
+		{"the server has no name", `b.vars["SERVER_NAME"] = "localhost"`, ``,
+			"TestFinishFillsInWhatMustNotBeMissing"},
+		{"a request without a method gets through", `b.method == ""`, `false`,
+			"TestFinishRefuses"},
+		{"a path without a slash gets through", `b.path != "" && b.path[0] != '/'`, `false`,
+			"TestFinishRefuses"},
+		{"a length that is none gets through", `_ = b.malformed("CONTENT_LENGTH is not a length")`, ``,
+			"TestFinishRefuses"},
+		{"half an upload is taken for all of it", `b.clientLength != b.length`, `false`,
+			"TestFinishRefuses"},
+		{"a body may be of any length", `length > b.Limits.MaxBodyBytes`, `false`,
+			"TestLimitsOfABuilder"},
+	}},
+	{builder, "(*Builder).urlScheme", []change{
+		{"the scheme is https", `return "http"`, `return "https"`,
+			"R43/the-scheme-is-http"},
+	}},
+	{naming, "VariableOf", []change{
+		{"a name with an underscore gets through", `strings.IndexByte(name, '_') >= 0`, `false`,
+			"D6/a-name-with-an-underscore-forges-no-header"},
+		{"a name with a space gets through", `!header.IsToken(name)`, `!header.IsToken(strings.TrimSpace(name))`,
+			"C27/a-name-with-a-space-before-its-colon-is-no-name"},
+		{"Proxy has a variable", `"HTTP_PROXY",`, ``,
+			"TestVariablesAndHeadersAreInverse"},
+	}},
+
+	// cgi.
+	{program, "(*Program).Run", []change{
+		{"a body that nobody read is not drained", `body.Drain(drainBytes, drainTime)`, ``,
+			"C33/a-body-that-nobody-reads-costs-no-answer"},
+		{"a broken response is not told to the host", `t.whole`, `true`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"a request that is refused reaches the application", `app = request.Refuse(err)`, ``,
+			"TestMalformedRequestIsRefused"},
+	}},
+	{program, "environ", []change{
+		{"a body of unknown length is lost", `!request.IsChunked(env)`, `true`,
+			"C34/a-body-in-chunks-is-decoded-or-refused"},
+		{"a request without a body reads stdin", `length < 0`, `false`,
+			"R58/a-request-without-a-body-has-an-empty-one"},
+		{"a process is called multithreaded", `RunOnce: true`, `RunOnce: true, Multithread: true`,
+			"R51/the-flags-are-those-of-the-server-and-stay"},
+	}},
+	{transport, "(*transport).Flush", []change{
+		{"a block is not flushed", `return t.send()`, `return nil`,
+			"R16/each-block-arrives-before-the-next-is-asked-for"},
+	}},
+	{transport, "(*transport).End", []change{
+		{"a broken response is called whole", `t.whole = whole && err == nil`, `t.whole = err == nil`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"the only block is not sent", `err := t.send()`, `var err error`,
+			"R15/a-body-of-one-block-arrives"},
+	}},
+	{transport, "(*transport).send", []change{
+		{"the head is sent with each block", `t.head, t.block = nil, nil`, `t.block = nil`,
+			"R15/a-body-of-many-blocks-arrives"},
+		{"a block is sent again", `t.head, t.block = nil, nil`, `t.head = nil`,
+			"R15/a-body-of-many-blocks-arrives"},
+		{"a large block is sent with a hole", `block[len(joined):]`, `block[min(len(joined)+1, len(block)):]`,
+			"R16/a-block-of-a-megabyte-arrives"},
+		{"a block is sent in the background", `return t.write(block)`, `go t.write(block); return nil`,
+			"D8/a-block-is-the-bodys-again-after-its-step"},
+	}},
+	{transport, "(*transport).write", []change{
+		{"a client that left is any error", `err = request.Disconnected(err)`, ``,
+			"D10/the-context-ends-when-the-client-leaves"},
+		{"a write that is too short is believed", `n < len(p)`, `false`,
+			"TestFailedWriteEndsTheResponse"},
+	}},
+	{cgiHeads, "AppendCGI", []change{
+		{"there is no Status", `else { b = appendField(b, "Status"`, `else { b = appendField(b, "X-Status"`,
+			"R15/a-body-of-one-block-arrives"},
+		{"only the headers of CGI are written", `KindOf(fields[i][0])&(Location|ContentType) == 0`, `false`,
+			"R67/headers-of-one-name-keep-their-order"},
+	}},
+
+	// scgi and uwsgi.
+	{oneshot, "(*conn).respond", []change{
+		{"the body is one byte too long", `(*bodyReader)(c), c.left`, `(*bodyReader)(c), c.left+1`,
+			"R55/the-body-ends-where-it-should-on-an-open-connection"},
+		{"a body in chunks is taken for an empty one", `length < 0 && request.IsChunked(env)`, `false`,
+			"C34/a-body-in-chunks-is-decoded-or-refused"},
+		{"there may be any number of requests", `inFlight > int64(s.limits.MaxRequests)`, `false`,
+			"TestMoreRequestsThanMaxRequestsGet503"},
+		{"a request that is refused reaches the application", `app = request.Refuse(refusal)`, ``,
+			"TestWhatIsRefused"},
+	}},
+	{oneshot, "(*conn).end", []change{
+		{"a broken response is not reset", `!c.whole`, `false`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"a body that nobody read is not drained", `left > 0`, `false`,
+			"C33/a-body-that-nobody-reads-costs-no-answer"},
+	}},
+	{oneshotIn, "(*bodyReader).Read", []change{
+		{"a Read that takes too long does not end the Context", `c.ctx.Cancel(context.DeadlineExceeded)`, ``,
+			"TestAReadThatTimesOutEndsTheContext"},
+	}},
+	{oneshotOut, "(*conn).Flush", []change{
+		{"the head is sent with each block", `c.head, c.block = nil, nil`, `c.block = nil`,
+			"R15/a-body-of-many-blocks-arrives"},
+		{"a block is sent in the background", `_, err := c.send(bufs)`, `var err error; go c.send(bufs)`,
+			"R15/a-body-of-many-blocks-arrives"},
+		{"the first block is not flushed", `bufs = net.Buffers{append(head, block...)}`, `c.head = append(head, block...); return nil`,
+			"C40/a-request-gets-an-answer"},
+		{"a client that left is any error", `return request.Disconnected(err)`, `return err`,
+			"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
+	}},
+	{oneshotOut, "(*conn).End", []change{
+		{"a broken response is called whole", `!whole`, `false`,
+			"D2/an-error-after-a-block-can-be-told"},
+	}},
+	{oneshotOut, "(*conn).ReadFrom", []change{
+		{"what sendfile has sent is not counted", `ended { return sent,`, `ended { return 0,`,
+			"R131/a-file-arrives"},
+		{"a file that cannot be read is a client that left", `return sent, err`, `return sent, request.Disconnected(err)`,
+			"TestAFileThatCannotBeRead"},
+	}},
+	{connections, "(*Conn).Reset", []change{
+		{"a connection that is reset ends cleanly", `_ = tcp.SetLinger(0)`, `_ = tcp`,
+			"D2/an-error-after-a-block-can-be-told"},
+	}},
+	{connections, "(*Conn).Drain", []change{
+		{"what the peer sends is not read", `_, _ = io.CopyN(io.Discard, r, min(size, request.DrainBytes))`, ``,
+			"C33/a-body-that-nobody-reads-costs-no-answer"},
+	}},
+	{scgi, "readVars", []change{
+		{"the first variable is lost",
+			`if err := add(name, value)`, `if first { continue }; if err := add(name, value)`,
+			"C10/the-length-is-the-bodys"},
+		{"a request that is not SCGI's is served", `!isSCGI`, `false`,
+			"TestWhatIsNotSCGI"},
+	}},
+	{uwsgi, "cut", []change{
+		{"a value is cut to its length's low byte", `| int(s[1])<<8`, ``,
+			"C8/a-long-value-is-whole"},
+	}},
+	{uwsgi, "appendHead", []change{
+		{"the last header is lost", `range headers`, `range headers[:max(0, len(headers)-1)]`,
+			"R20/known-blocks-get-the-length-of-all"},
+	}},
+
+	// fcgi.
+	{records, "(*call).Write", []change{
+		{"a large block is not kept", `r.tail = block`, ``,
+			"R16/a-block-of-a-megabyte-arrives"},
+	}},
+	{records, "(*call).Flush", []change{
+		{"a block is not flushed", `return r.flush()`, `return nil`,
+			"R16/each-block-arrives-before-the-next-is-asked-for"},
+	}},
+	{records, "(*call).End", []change{
+		{"a broken response ends cleanly", `!whole && !r.aborted.Load()`, `false`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"the id is free before the response is over",
+			`r.in.close(c)`, `c.requests.remove(r); r.id++; r.in.close(c)`,
+			"R15/a-body-of-many-blocks-arrives"},
+	}},
+	{records, "(*call).appendEnd", []change{
+		{"END_REQUEST is lost", `return appendEnd(b, r.id, r.status)`, `return b`,
+			"R15/a-body-of-one-block-arrives"},
+	}},
+	{steps, "(*conn).skip", []change{
+		{"padding is taken for the next record", `c.left+c.cur.padding > 0`, `c.left > 0`,
+			"R15/a-body-of-one-block-arrives"},
+	}},
+	{steps, "(*conn).abort", []change{
+		{"an abort is no cause of the Context's end", `request.Disconnected(errAborted)`, `errAborted`,
+			"D10/the-context-ends-when-the-client-leaves"},
+		{"an abort does not end the body", `cutShort`, `io.EOF`,
+			"D5/a-body-in-chunks-that-was-cut-short-does-not-end-cleanly"},
+	}},
+	{steps, "(*conn).stdin", []change{
+		{"the end of the body is lost", `r.in.fail(io.EOF)`, ``,
+			"C34/a-body-in-chunks-is-decoded-or-refused"},
+	}},
+	{fastcgi, "(*call).run", []change{
+		{"there may be any number of requests", `s.inFlight.Add(1) > int64(s.limits.MaxRequests)`, `s.inFlight.Add(1) < 0`,
+			"TestMaxRequests"},
+	}},
+	{fastcgi, "(*call).environ", []change{
+		{"the flags are those of a process", `(*stderr)(r), true`, `(*stderr)(r), false`,
+			"R49/a-server-of-one-thread-calls-once-at-a-time"},
+	}},
+
+	// nethttp.
+	{handler, "(*handler).serve", []change{
+		{"a broken response ends cleanly", `panic(http.ErrAbortHandler)`, `return`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"a request that is refused reaches the application", `app = request.Refuse(refusal)`, ``,
+			"TestNULInAPathIsRefused"},
+	}},
+	{handlerBody, "(*exchange).beginBody", []change{
+		{"the body is closed when the answer begins", `.EnableFullDuplex()`, ``,
+			"R44/a-body-is-read-after-the-answer-has-begun"},
+		{"a body may be of any length", `x.h.limits.MaxBodyBytes`, `request.NoLimit`,
+			"TestLimitsOfAServer"},
+	}},
+	{handlerBody, "(*input).Read", []change{
+		{"a body that was cut short ends cleanly", `return x.r.Body.Read(p)`, `
+			if n, err = x.r.Body.Read(p); err != nil {
+				err = io.EOF
+			}
+			return n, err`,
+			"D5/a-body-that-was-cut-short-does-not-end-cleanly"},
+	}},
+	{handlerBody, "(*exchange).endRead", []change{
+		{"a Read that takes too long does not end the Context", `x.ctx.Cancel(context.DeadlineExceeded)`, ``,
+			"TestABodyThatRunsOutOfTimeEndsTheContext"},
+	}},
+	{handlerBody, "(*exchange).finishBody", []change{
+		{"what is unread of a body is taken for a request", `panic(http.ErrAbortHandler)`, `return`,
+			"C33/what-is-unread-of-a-large-body-is-no-request"},
+	}},
+	{handlerEnviron, "(*handler).fill", []change{
+		{"a name with an underscore gets through",
+			`request.VariableOf(name)`, `"HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_")`,
+			"D6/a-name-with-an-underscore-forges-no-header"},
+		{"of repeated headers the first one counts", `range list`, `range list[:1]`,
+			"C28/repeated-headers-are-joined-in-order"},
+	}},
+	{handlerEnviron, "(*handler).paths", []change{
+		{"the mount point is of PATH_INFO", `script, path = script+h.prefix, rest`, ``,
+			"C22/the-mount-point-is-the-script-name"},
+	}},
+	{handlerResponse, "(*exchange).WriteHead", []change{
+		{"net/http guesses a Content-Type", `h["Content-Type"] = nil`, `delete(h, "Content-Type")`,
+			"D4/a-response-without-a-content-type-gets-none"},
+		{"of repeated headers the last one counts", `append(list, headers[i][1])`, `[]string{headers[i][1]}`,
+			"R67/headers-of-one-name-keep-their-order"},
+	}},
+	{handlerResponse, "(*exchange).Flush", []change{
+		{"a block is not flushed", `http.NewResponseController(x.w).Flush()`, `http.ErrNotSupported`,
+			"R16/each-block-arrives-before-the-next-is-asked-for"},
+	}},
+	{handlerResponse, "(*exchange).End", []change{
+		{"a response waits for Close", `err := x.Flush()`, `var err error`,
+			"R21/a-slow-close-does-not-hold-back-a-response-of-one-block"},
+		{"a broken response is called whole", `!whole`, `false`,
+			"D2/an-error-after-a-block-can-be-told"},
+	}},
+	{handlerResponse, "(*exchange).lost", []change{
+		{"a client that left is any error", `err = request.Disconnected(err)`, ``,
+			"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
+	}},
+	{handlerFile, "(*exchange).ReadFrom", []change{
+		{"a file that cannot be read is a client that left", `isOfFile(err)`, `false`,
+			"TestAFileThatFails"},
+		{"what net/http has sent of a file is not counted", `n += m`, ``,
+			"R131/a-file-of-a-declared-length-arrives"},
+	}},
+	{httpServer, "(*Server).serveHTTP", []change{
+		{"there may be any number of requests", `s.requests.Add(1) > int64(s.handler.limits.MaxRequests)`, `s.requests.Add(1) < 0`,
+			"TestNoMoreRequestsThanTheLimit"},
+	}},
+	{httpConn, "(*conn).closeSoon", []change{
+		{"a server that stops cuts off a request", `c.begun && c.requests == 0`, `true`,
+			"TestShutdownLosesNoRequest"},
+	}},
+
+	// The toy server: what an author of a server can do wrong beside the engine.
+	{toy, "serveToy", []change{
+		{"one request after the other is served", `go serveConn`, `serveConn`,
+			"R49/a-server-with-threads-does-not-wait-for-a-slow-application"},
+	}},
+	{toy, "serveConn", []change{
+		{"a client that waits for a 100 gets none", `"100-continue"`, `"200-continue"`,
+			"R114/a-client-that-waits-for-a-continue-gets-one"},
+		{"an old client gets a 100", `req.ProtoAtLeast(1, 1)`, `true`,
+			"R115/an-old-client-gets-no-continue"},
+		{"a body that nobody read is not drained", `body.Drain(request.DrainBytes, request.DrainTime)`, ``,
+			"C33/a-body-that-nobody-reads-costs-no-answer"},
+		{"a request that is refused reaches the application", `app = request.Refuse(err)`, ``,
+			"C28/a-control-character-in-a-value-is-replaced-or-refused"},
+		{"there is no body", `env.Input = body`, ``,
+			"C31/a-body-of-one-byte-arrives"},
+	}},
+	{toy, "variables", []change{
+		{"the port is the client's word", `"SERVER_PORT": port`, `"SERVER_PORT": func() string {
+				if _, word, err := net.SplitHostPort(req.Host); err == nil {
+					return word
+				}
+				return port
+			}()`,
+			"C24/the-port-is-not-the-clients-word"},
+		{"the path is not decoded", `req.URL.Path`, `req.URL.EscapedPath()`,
+			"C14/the-path-is-decoded"},
+		{"the target is the decoded one", `req.RequestURI`, `req.URL.Path`,
+			"D7/the-target-is-there-as-the-client-sent-it"},
+		{"the host is no variable", `req.Host`, `""`,
+			"R34/the-host-is-a-header"},
+		{"the address of the client has a port", `"REMOTE_ADDR": peer`, `"REMOTE_ADDR": peer + ":80"`,
+			"C17/the-client-has-an-address"},
+		{"the variables are those of the request before",
+			`func variables(`, `
+			var before *request.Builder
+
+			func variables(req *http.Request, conn net.Conn) *request.Builder {
+				b := before
+				before = variablesOf(req, conn)
+				if b == nil {
+					b = before
+				}
+				return b
+			}
+
+			func variablesOf(`,
+			"R11/what-an-application-does-to-its-environ-ends-with-the-request"},
+	}},
+	{toy, "(*toyTransport).WriteHead", []change{
+		{"there is no Date", `fmt.Fprintf(t, "Date: %s\r\n"`, `fmt.Fprintf(io.Discard, "Date: %s\r\n"`,
+			"R70/a-response-has-a-date"},
+		{"there are two Dates", `headers.Get("Date") == ""`, `true`,
+			"R70/a-date-that-the-application-gives-is-the-only-one"},
+	}},
+	{toy, "client.Write", []change{
+		{"a client that left is any error", `request.Disconnected(err)`, `err`,
+			"D10/the-context-ends-when-the-client-leaves"},
+	}},
+	{toy, "(*toyTransport).End", []change{
+		{"a broken response ends cleanly", `!whole`, `false`,
+			"D2/an-error-after-a-block-can-be-told"},
+		{"the only block is not sent", `err := t.Flush()`, `err := error(nil)`,
+			"R15/a-body-of-one-block-arrives"},
+		{"a block waits for the end", `func (t *toyTransport) End(whole bool) error {`, `
+			func (t *toyTransport) Flush() error { return nil }
+
+			func (t *toyTransport) End(whole bool) error {
+				t.Writer.Flush()`,
+			"R16/each-block-arrives-before-the-next-is-asked-for"},
+	}},
 }

@@ -1,13 +1,14 @@
 // Mutants proves that the conformance suite can fail: it plants one fault after the other in the engine and the servers, in a
-// copy of the module, and runs the suite against each. Run it in the root of the module:
+// copy of the module, and runs the suite against each. A fault that no client of a server can see, such as a report that is
+// lost, is for a test of the package that has the fault. Run it in the root of the module:
 //
 //	go run ./gatewaytest/internal/mutants           # plant all, print the table; fails if a fault survives
-//	go run ./gatewaytest/internal/mutants -run HEAD # those whose file or words match
+//	go run ./gatewaytest/internal/mutants -run HEAD # those whose file, declaration or words match
 //	go run ./gatewaytest/internal/mutants -write    # and write docs/mutants.md
 //
 // It also proves that the suite does not fail without a fault:
 //
-//	go run ./gatewaytest/internal/mutants -sound 100 # run it so often, under the race detector, while all processors are busy
+//	go run ./gatewaytest/internal/mutants -sound 100 # run the suite 100 times, under -race, while all processors are busy
 package main
 
 import (
@@ -32,10 +33,10 @@ import (
 )
 
 func main() {
-	pattern := flag.String("run", "", "plant only the faults whose file or words match the regular expression")
+	pattern := flag.String("run", "", "plant only the faults whose file, declaration or words match the regular expression")
 	write := flag.Bool("write", false, "write docs/mutants.md")
 	parallel := flag.Int("parallel", 3, "how many faults to try at the same time")
-	times := flag.Int("sound", 0, "plant nothing, and run the suite so often under -race and load")
+	times := flag.Int("sound", 0, "plant nothing, and run the suite that many times, under -race, while all processors are busy")
 	flag.Parse()
 	var err error
 	if *times > 0 {
@@ -60,7 +61,7 @@ func run(pattern string, write bool, parallel int) error {
 	begin := time.Now()
 	var selected []fault
 	for _, f := range faults {
-		if match.MatchString(f.file + " " + f.what) {
+		if match.MatchString(f.file + " " + f.decl + " " + f.what) {
 			selected = append(selected, f)
 		}
 	}
@@ -72,9 +73,11 @@ func run(pattern string, write bool, parallel int) error {
 	if err := copyModule(dir); err != nil {
 		return err
 	}
-	// Nothing means anything if the suite fails without a fault.
-	if r := suite(dir, "", "", packages(selected)...); r.err != nil || len(r.failed) > 0 {
-		return fmt.Errorf("without a fault the suite fails: %v %v\n%s", r.failed, r.err, r.output)
+	// A failure means nothing if the suite, or the test, fails without a fault as well.
+	for _, c := range checks(selected) {
+		if r := c.run(dir, "", ""); r.err != nil || len(r.failed) > 0 {
+			return fmt.Errorf("without a fault %v fails: %v %v\n%s", c, r.failed, r.err, r.output)
+		}
 	}
 
 	results := make([]result, len(selected))
@@ -107,7 +110,7 @@ func run(pattern string, write bool, parallel int) error {
 	if bad > 0 {
 		for i, r := range results {
 			if r.err != nil {
-				fmt.Printf("\n%s: %s: %v\n", selected[i].file, selected[i].what, r.err)
+				fmt.Printf("\n%v: %v\n", selected[i], r.err)
 			}
 		}
 		return fmt.Errorf("%d faults are not caught as they should be", bad)
@@ -118,7 +121,7 @@ func run(pattern string, write bool, parallel int) error {
 	return nil
 }
 
-// sound runs the suite n times on each server, all of which are right. What keeps the processors busy is this process.
+// sound runs the suite n times on each server, all of which are right. This process keeps the processors busy.
 func sound(n int) error {
 	var done atomic.Bool
 	defer done.Store(true)
@@ -128,8 +131,13 @@ func sound(n int) error {
 			}
 		}()
 	}
-	list := packages(faults)
-	cmd := exec.Command("go", append([]string{"test", "-race", fmt.Sprintf("-count=%d", n), "-timeout=24h", "-run=" + tests}, list...)...)
+	var list []string
+	for _, c := range checks(faults) {
+		if c.pattern == suite {
+			list = append(list, c.folder)
+		}
+	}
+	cmd := exec.Command("go", append([]string{"test", "-race", fmt.Sprintf("-count=%d", n), "-timeout=24h", "-run=" + suite}, list...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("a wrong verdict, or no verdict: %w", err)
@@ -138,74 +146,72 @@ func sound(n int) error {
 	return nil
 }
 
-// copyModule copies what the suite needs: no test but those that run it.
+// copyModule copies what the tests need. Of the tests of gatewaytest itself it copies those alone that run the suite: each file
+// takes time to compile.
 func copyModule(dir string) error {
-	return filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
+		slash := filepath.ToSlash(name)
 		if d.IsDir() {
-			switch top := strings.Split(filepath.ToSlash(path), "/")[0]; top {
-			case ".", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "validate", "internal", "gatewaytest":
-				if path != "gatewaytest/internal" && filepath.Base(path) != "testdata" {
-					return os.MkdirAll(filepath.Join(dir, path), 0o777)
+			switch top, _, _ := strings.Cut(slash, "/"); top {
+			case ".", "testdata", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "request", "validate", "internal", "gatewaytest":
+				if slash != "gatewaytest/internal" {
+					return os.MkdirAll(filepath.Join(dir, name), 0o777)
 				}
 			}
 			return fs.SkipDir
 		}
-		switch slash := filepath.ToSlash(path); slash {
-		case "gatewaytest/server_test.go", toy, "gatewaytest/export_test.go", "cgi/conformance_test.go", "fcgi/conformance_test.go",
-			"fcgi/client_test.go", "scgi/conformance_test.go", "uwsgi/conformance_test.go", "nethttp/conformance_test.go", "go.mod":
+		switch slash {
+		case "go.mod", toy, "gatewaytest/server_test.go", "gatewaytest/export_test.go":
 		default:
-			if !strings.HasSuffix(slash, ".go") || strings.HasSuffix(slash, "_test.go") {
+			isGo := strings.HasSuffix(slash, ".go")
+			if !isGo && !strings.Contains(slash, "testdata/") || isGo && strings.HasPrefix(slash, "gatewaytest/") && strings.HasSuffix(slash, "_test.go") {
 				return nil
 			}
 		}
-		source, err := os.ReadFile(path)
+		source, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		if path == filepath.FromSlash("gatewaytest/server.go") { // a fault that hangs is no busy machine
+		if slash == "gatewaytest/server.go" { // a fault that hangs is no busy machine
 			source = bytes.Replace(source, []byte("patience = 10 * time.Second"), []byte("patience = 3 * time.Second"), 1)
 		}
-		return os.WriteFile(filepath.Join(dir, path), source, 0o666)
+		return os.WriteFile(filepath.Join(dir, name), source, 0o666)
 	})
 }
 
-// plant returns the file with the fault in it.
-func (f fault) plant(source string) (string, error) {
-	if n := strings.Count(source, f.old); n != 1 {
-		return "", fmt.Errorf("what it replaces is there %d times: %q", n, f.old)
-	}
-	source = strings.Replace(source, f.old, f.new, 1)
-	if d, found := declarations[f.what]; found {
-		old, new, _ := strings.Cut(d, "→")
-		if n := strings.Count(source, old); n != 1 {
-			return "", fmt.Errorf("what its declaration replaces is there %d times: %q", n, old)
-		}
-		source = strings.Replace(source, old, new, 1)
-	}
-	return source, nil
-}
+// A check is a run of tests that may catch a fault: the tests of a folder that match a pattern.
+type check struct{ folder, pattern string }
 
-// suite is the package whose run of the suite sees the fault.
-func (f fault) suite() string {
-	switch folder := path.Dir(f.file); {
+func (c check) String() string { return c.folder + " -run " + c.pattern }
+
+// check returns the run that sees the fault: of the test that is to catch it, or of the whole suite.
+func (f fault) check() check {
+	folder := path.Dir(f.file)
+	if f.isForATest() {
+		return check{"./" + folder, "^" + f.by + "$"}
+	}
+	switch {
 	case slices.Contains([]string{"cgi", "fcgi", "scgi", "uwsgi", "nethttp"}, folder):
-		return "./" + folder
-	case folder == "internal/single":
-		return "./scgi"
-	case f.file == input, f.file == request, f.file == heads:
-		return "./cgi"
+		return check{"./" + folder, suite}
+	case folder == "internal/oneshot", folder == "internal/acceptor", folder == "internal/socket":
+		return check{"./scgi", suite}
+	case f.file == cgiHeads, f.file == input, f.file == builder && f.decl != "(*Builder).AddHeader":
+		return check{"./cgi", suite}
 	}
-	return "./gatewaytest"
+	return check{"./gatewaytest", suite}
 }
 
-// packages are those whose suites the faults need.
-func packages(faults []fault) (list []string) {
+// isForATest reports whether a test of the package that has the fault is to catch it, rather than a case of the suite.
+func (f fault) isForATest() bool { return strings.HasPrefix(f.by, "Test") }
+
+// checks returns the runs that the faults need, each once.
+func checks(faults []fault) (list []check) {
 	for _, f := range faults {
-		if !slices.Contains(list, f.suite()) {
-			list = append(list, f.suite())
+		if c := f.check(); !slices.Contains(list, c) {
+			list = append(list, c)
 		}
 	}
 	return list
@@ -213,7 +219,7 @@ func packages(faults []fault) (list []string) {
 
 // A result is what became of one fault.
 type result struct {
-	failed []string // the cases
+	failed []string // cases and tests
 	output string
 	err    error
 }
@@ -227,11 +233,7 @@ func (r result) String() string {
 
 // try plants a fault and runs the suite.
 func try(dir string, i int, f fault) result {
-	source, err := os.ReadFile(filepath.Join(dir, f.file))
-	if err != nil {
-		return result{err: err}
-	}
-	planted, err := f.plant(string(source))
+	planted, err := f.plantIn(dir)
 	if err != nil {
 		return result{err: err}
 	}
@@ -244,11 +246,15 @@ func try(dir string, i int, f fault) result {
 	if err := errors.Join(os.WriteFile(mutant, []byte(planted), 0o666), os.WriteFile(overlay, list, 0o666)); err != nil {
 		return result{err: err}
 	}
-	// The one case is enough, and takes no time but the compiler's. The others are run to tell what should be named.
-	if r := suite(dir, overlay, f.by, f.suite()); r.err != nil || slices.Contains(r.failed, f.by) {
+	// The one case is enough, and takes no time but the compiler's. The other cases are run to tell which could be named.
+	c := f.check()
+	r := c.run(dir, overlay, f.by)
+	if r.err != nil || slices.Contains(r.failed, f.by) {
 		return r
 	}
-	r := suite(dir, overlay, "", f.suite())
+	if !f.isForATest() {
+		r = c.run(dir, overlay, "")
+	}
 	switch {
 	case r.err != nil:
 	case len(r.failed) == 0:
@@ -259,16 +265,27 @@ func try(dir string, i int, f fault) result {
 	return r
 }
 
-// tests are those that run the suite.
-const tests = "^(TestToyServer|TestAServerOfOneThreadAmongOthersPasses|TestConformance|TestConformanceMultiplexed|TestHandlerKeepsTheRules|TestMountKeepsTheRules)$"
+// suite matches the tests that run the suite.
+const suite = "^(TestToyServer|TestAServerOfOneThreadAmongOthersPasses|TestConformance|TestConformanceMultiplexed|" +
+	"TestHandlerKeepsTheRules|TestMountKeepsTheRules|TestServerKeepsTheRules)$"
 
 var (
-	caseLine = regexp.MustCompile(`^ *(?:=== RUN|=== NAME|--- FAIL:) +Test(?:ToyServer|AServerOfOneThreadAmongOthersPasses|Conformance|ConformanceMultiplexed|HandlerKeepsTheRules|MountKeepsTheRules)/(\S+)`)
-	crash    = regexp.MustCompile(`^(panic:|fatal error:)`)
+	suiteTest = regexp.MustCompile(suite)
+	testLine  = regexp.MustCompile(`^ *(?:=== RUN|=== NAME|--- FAIL:) +(Test\S+)`)
+	crash     = regexp.MustCompile(`^(panic:|fatal error:)`)
 )
 
-// failures returns the cases that failed, by the output of a verbose run. A case in which the test binary dies has failed, and
-// its predecessors are then known by their messages alone.
+// idOf returns what a fault calls a test: a case of the suite by its rule and name, and any other test by its function.
+func idOf(test string) string {
+	function, subtest, _ := strings.Cut(test, "/")
+	if suiteTest.MatchString(function) {
+		return subtest
+	}
+	return function
+}
+
+// failures returns the cases and tests that failed, by the output of a verbose run. A case in which the test binary dies has
+// failed, and its predecessors are then known by their messages alone.
 func failures(output string) (failed []string) {
 	current := ""
 	add := func() {
@@ -277,8 +294,8 @@ func failures(output string) (failed []string) {
 		}
 	}
 	for line := range strings.Lines(output) {
-		if m := caseLine.FindStringSubmatch(line); m != nil {
-			current = m[1]
+		if m := testLine.FindStringSubmatch(line); m != nil {
+			current = idOf(m[1])
 			if strings.Contains(line, "--- FAIL") {
 				add()
 			}
@@ -289,19 +306,19 @@ func failures(output string) (failed []string) {
 	return failed
 }
 
-// suite runs the suite of the packages, or one case of it, with the overlay.
-func suite(dir, overlay, only string, packages ...string) (r result) {
+// run runs the tests, or the one case or test that is named, with the overlay if there is one.
+func (c check) run(dir, overlay, only string) (r result) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	run := tests
-	if only != "" {
-		run += "/^" + strings.ReplaceAll(only, "/", "$/^") + "$"
+	pattern := c.pattern
+	if only != "" && pattern == suite {
+		pattern += "/^" + strings.ReplaceAll(only, "/", "$/^") + "$"
 	}
-	args := []string{"test", "-count=1", "-v", "-vet=off", "-ldflags=-s -w", "-timeout=2m", "-run=" + run}
+	args := []string{"test", "-count=1", "-v", "-vet=off", "-ldflags=-s -w", "-timeout=2m", "-run=" + pattern}
 	if overlay != "" {
 		args = append(args, "-overlay="+overlay)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
+	cmd := exec.CommandContext(ctx, "go", append(args, c.folder)...)
 	cmd.Dir = dir
 	output, err := cmd.CombinedOutput()
 	r.output = string(output)
@@ -309,34 +326,47 @@ func suite(dir, overlay, only string, packages ...string) (r result) {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		r.err = errors.New("the suite does not end")
+		r.err = errors.New("the tests do not end")
 	case err != nil && !errors.As(err, &exit):
 		r.err = err
 	case err != nil && len(r.failed) == 0:
-		r.err = fmt.Errorf("it does not compile, or fails outside of any case:\n%s", r.output[max(0, len(r.output)-2000):])
-	case only != "" && !strings.Contains(r.output, "=== RUN   Test") || only != "" && !strings.Contains(r.output, "/"+only+"\n"):
-		r.err = fmt.Errorf("there is no case %s", only)
+		r.err = fmt.Errorf("it does not compile, or fails outside of any test:\n%s", r.output[max(0, len(r.output)-2000):])
+	case only != "" && !ran(r.output, only), !strings.Contains(r.output, "=== RUN"):
+		r.err = fmt.Errorf("there is no test %s %s", c, only)
 	}
 	return r
+}
+
+// ran reports whether the case or test has run, by the output of a verbose run.
+func ran(output, id string) bool {
+	for line := range strings.Lines(output) {
+		if m := testLine.FindStringSubmatch(line); m != nil && idOf(m[1]) == id {
+			return true
+		}
+	}
+	return false
 }
 
 const document = "docs/mutants.md"
 
 func page() string {
-	return `# Faults that the conformance suite catches
+	return `# Faults that the tests catch
 
 ` + "`go run ./gatewaytest/internal/mutants`" + ` plants each of these single faults in a copy of the module and runs
-gatewaytest.TestServer against it: on each server for its own faults, on cgi also for those of internal/request and internal/head,
-on scgi for those of internal/single, and on the toy server of gatewaytest's example for those of the toy itself, of the engine
-and of internal/lazyctx. It fails if a fault survives, does not compile, or is not caught by the case named here; others may
-catch it as well. With ` + "`-write`" + ` it writes this file.
+gatewaytest.TestServer against it: on each server for its own faults, on cgi also for those of request and of
+internal/header/cgi.go, on scgi for those of internal/oneshot, internal/acceptor and internal/socket, and on the toy server of
+gatewaytest's example for those of the toy itself, of the engine and of all else. A fault that no client of a server can see is
+caught by a test of the package that has the fault; it is named here by its function.
+
+The command fails if a fault survives, does not compile, or is not caught by the case or the test named here; others may catch
+it as well. With ` + "`-write`" + ` it writes this file.
 
 ` + table(faults)
 }
 
 func table(faults []fault) string {
 	var b strings.Builder
-	b.WriteString("| File | Fault | Case that catches it |\n|---|---|---|\n")
+	b.WriteString("| File | Fault | Case or test that catches it |\n|---|---|---|\n")
 	for _, f := range faults {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.file, f.what, f.by)
 	}

@@ -1,0 +1,312 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/rules"
+)
+
+// ruleOf returns the rule that an error stands for, or "".
+func ruleOf(err error) string {
+	var ruled interface{ Rule() string }
+	if errors.As(err, &ruled) {
+		return ruled.Rule()
+	}
+	return ""
+}
+
+func TestAnErrorHasTheRuleThatItStandsFor(t *testing.T) {
+	t.Parallel()
+	// starts returns Respond's error for an application that calls start and ignores its error.
+	starts := func(status string, headers ...[2]string) error {
+		var s script
+		return s.respond("GET", hello(text("a"), status, headers)).err
+	}
+	runs := func(call, body func(*script)) error {
+		var s script
+		return s.run("GET", call, body).err
+	}
+	begin := func(s *script) { s.begin("200 OK", nil) }
+	sends := func(s *script) { begin(s); s.send("a") }
+	// declares returns Respond's error for a body of one byte.
+	declares := func(length string) error { return starts("200 OK", [2]string{"Content-Length", length}) }
+	overlap := func() error {
+		var s script
+		s.rec.during = func() {
+			done := make(chan bool)
+			go func() { done <- s.yield([]byte("stray"), nil) }()
+			<-done
+		}
+		return s.run("GET", nil, sends).err
+	}
+	returns := func(err error) error {
+		var s script
+		return s.respond("GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, err }).err
+	}
+	length := func() error {
+		env := gateway.Environ{Vars: map[string]string{"CONTENT_LENGTH": "-1"}}
+		_, err := env.ContentLength()
+		return err
+	}
+	for _, c := range []struct {
+		name string
+		err  error
+		rule string
+	}{
+		{"ErrStarted", gateway.ErrStarted, "R82"},
+		{"ErrNotStarted", gateway.ErrNotStarted, "R23"},
+		{"ErrHeadersSent", gateway.ErrHeadersSent, "R80"},
+		{"ErrStatus", gateway.ErrStatus, "R65"},
+		{"ErrHeader", gateway.ErrHeader, "C46"},
+		{"ErrContentLength", gateway.ErrContentLength, "R85"},
+		{"ErrEnded", gateway.ErrEnded, "R2"},
+		{"ErrDisconnected", gateway.ErrDisconnected, ""},
+		{"ErrShutdown", gateway.ErrShutdown, ""},
+		{"an error of the application", returns(errBoom), ""},
+
+		{"neither a body nor an error", returns(nil), "R15"},
+		{"a body that goes on", runs(begin, func(s *script) { s.yield(nil, errBoom); s.send("a") }), "R22"},
+		{"a block before start", runs(nil, func(s *script) { s.send("a") }), "R23"},
+		{"no reason in the status", starts("200"), "R65"},
+		{"an informational status", starts("100 Continue"), "R65"},
+		{"a line break in the status", starts("200 O\nK"), "R66"},
+		{"a name that is no token", starts("200 OK", [2]string{"X Y", "a"}), "R68"},
+		{"a line break in a value", starts("200 OK", [2]string{"X", "a\nb"}), "R69"},
+		{"a hop-by-hop header", starts("200 OK", [2]string{"Connection", "close"}), "R72"},
+		{"a late cause", runs(nil, func(s *script) { sends(s); s.begin("500 Oops", errBoom) }), "R80"},
+		{"a second start", runs(nil, func(s *script) { begin(s); begin(s) }), "R82"},
+		{"a body that is too long", declares("0"), "R85"},
+		{"a body that is too short", declares("2"), "R87"},
+		{"the writer in the iteration", runs(begin, func(s *script) { s.write("a") }), "R102"},
+		{"calls that overlap", overlap(), "R102"},
+		{"a panic", runs(nil, func(*script) { panic("boom") }), "R109"},
+		{"a CONTENT_LENGTH that is no length", length(), "C10"},
+		{"a Content-Length that is no length", declares("one"), "C46"},
+		{"two Content-Lengths", starts("200 OK", [2]string{"Content-Length", "1"}, [2]string{"Content-Length", "1"}), "C46"},
+		{"two Locations", starts("200 OK", [2]string{"Location", "/"}, [2]string{"Location", "/"}), "C46"},
+		{"a Status", starts("200 OK", [2]string{"Status", "200 OK"}), "C46"},
+
+		{"wrapped by the application", returns(fmt.Errorf("page: %w", starts("200"))), "R65"},
+	} {
+		if c.err == nil {
+			t.Errorf("%s: no error", c.name)
+		}
+		if got := ruleOf(c.err); got != c.rule {
+			t.Errorf("%s: the rule of %q is %q, want %q", c.name, c.err, got, c.rule)
+		}
+		if c.rule != "" {
+			rules.Get(c.rule) // panics if there is no such rule
+		}
+	}
+}
+
+// A coded error is known by its type, and is every errAny.
+type coded struct{ code int }
+
+func (c *coded) Error() string     { return "code " + strconv.Itoa(c.code) }
+func (c *coded) Is(err error) bool { return err == errAny }
+
+// Respond guards itself against the methods of an error. Its caller can still ask what the error
+// is.
+func TestAnErrorOfTheApplicationCanBeRecognised(t *testing.T) {
+	t.Parallel()
+	noFile := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
+	own := fmt.Errorf("page: %w", errors.Join(&coded{7}, errBoom, noFile))
+	check := func(name string, err error) {
+		t.Helper()
+		for _, target := range []error{own, errBoom, errAny, fs.ErrNotExist} {
+			if !errors.Is(err, target) {
+				t.Errorf("%s: %v is not %v", name, err, target)
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, gateway.ErrDisconnected) {
+			t.Errorf("%s: %v is io.EOF or ErrDisconnected", name, err)
+		}
+		var code *coded
+		var path *fs.PathError
+		if !errors.As(err, &code) || code.code != 7 || !errors.As(err, &path) || path.Path != "x" {
+			t.Errorf("%s: %v lost its type: %v, %v", name, err, code, path)
+		}
+		if errors.As(err, new(*frail)) {
+			t.Errorf("%s: %v is a *frail", name, err)
+		}
+	}
+	for _, step := range steps {
+		var s script
+		s.respond("GET", (&stepped{&s, step.name, func() error { return own }}).Call)
+		check("returned at "+step.name, s.err)
+		s = script{}
+		s.respond("GET", (&stepped{&s, step.name, func() error { panic(own) }}).Call)
+		check("panicked with at "+step.name, s.err)
+	}
+	for call := 1; call <= 4; call++ { // head, write, flush, end
+		s := script{rec: recorder{failAt: call, err: own}}
+		s.run("GET", func(s *script) { s.begin("200 OK", nil) }, func(s *script) { s.send("a") })
+		check("of the transport, call "+strconv.Itoa(call), s.err)
+		s = script{rec: recorder{failAt: call, err: own}}
+		var cause error
+		s.respond("GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) {
+			s.begin("200 OK", nil)
+			s.write("a")
+			return gateway.OnClose(gateway.Text(""), func() error { cause = context.Cause(s.env.Context()); return nil }), nil
+		})
+		check("the cause of the context, call "+strconv.Itoa(call), cause)
+	}
+	var s script
+	s.run("GET", nil, func(s *script) { s.begin("200 OK", nil); s.send("a"); s.begin("500 Oops", own) })
+	check("as the cause given to start", s.errs[1])
+	check("as the cause given to start, and ignored", s.err)
+}
+
+func TestPanicsOfEveryKindOfValue(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{"text", "text"},
+		{errBoom, "boom"},
+		{stringer("shown"), "shown"},
+		{true, "true"},
+		{-1, "-1"},
+		{int64(-2), "-2"},
+		{uint64(3), "3"},
+		{1.5, "1.5"},
+		{struct{}{}, "a value that is no error, string, number or Stringer"},
+		{nil, nilPanic},
+		{(*frail)(nil), "a value whose text method panics, as that of a nil pointer does"},
+		{"two\nlines", `two\nlines`},
+	} {
+		var s script
+		s.run("GET", nil, func(*script) { panic(c.value) })
+		s.check(t, want{events: errorPage, is: []error{errAny}, log: []string{"panic: " + c.want}, stack: true})
+	}
+}
+
+// nilPanic is the runtime's text for a panic with nil. It differs between versions of Go.
+var nilPanic = new(runtime.PanicNilError).Error()
+
+type stringer string
+
+func (s stringer) String() string { return string(s) }
+
+// The methods of a frail error panic if the error is a nil pointer in an interface.
+type frail struct{ text string }
+
+func (f *frail) Error() string   { return f.text }
+func (f *frail) Unwrap() error   { return errors.New(f.text) }
+func (f *frail) Is(e error) bool { return e.Error() == f.text }
+
+// The Error method of a shy error panics when it is called a second time.
+type shy struct{ said bool }
+
+func (e *shy) Error() string {
+	if e.said {
+		panic("shy")
+	}
+	e.said = true
+	return "shy"
+}
+
+// Errors with one method that panics.
+type (
+	badIs     struct{ error }
+	badAs     struct{ error }
+	badUnwrap struct{ error }
+)
+
+func (badIs) Is(error) bool     { panic("Is") }
+func (badAs) As(any) bool       { panic("As") }
+func (badUnwrap) Unwrap() error { panic("Unwrap") }
+
+func TestAnErrorWhoseMethodsPanicDoesNotPanicTheServer(t *testing.T) {
+	t.Parallel()
+	for _, step := range steps {
+		t.Run(step.name, func(t *testing.T) {
+			t.Parallel()
+			var s script
+			s.respond("GET", (&stepped{&s, step.name, func() error { return (*frail)(nil) }}).Call)
+			s.check(t, want{
+				events: step.events,
+				is:     []error{errAny},
+				broken: step.broken,
+				log:    []string{"a value whose text method panics, as that of a nil pointer does"},
+			})
+		})
+	}
+	for name, err := range map[string]error{"Is": badIs{errBoom}, "As": badAs{errBoom}, "Unwrap": badUnwrap{errBoom}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var s script
+			s.respond("GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, err })
+			s.check(t, want{events: errorPage[:2], is: []error{errAny}, log: []string{"boom"}})
+			if errors.Is(s.err, errAny) || errors.As(s.err, new(*frail)) {
+				t.Error("the error matches any other")
+			}
+		})
+	}
+	t.Run("Error, the second time", func(t *testing.T) {
+		t.Parallel()
+		var s script
+		s.respond("GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, new(shy) })
+		s.check(t, want{events: errorPage[:2], is: []error{errAny}, log: []string{"shy"}})
+		for range 2 {
+			if text := s.err.Error(); text != "shy" {
+				t.Errorf("the text of Respond's error is %q", text)
+			}
+		}
+	})
+	t.Run("as the cause given to start", func(t *testing.T) {
+		t.Parallel()
+		var s script
+		s.run("GET", nil, func(s *script) {
+			s.begin("200 OK", nil)
+			s.send("a")
+			s.begin("500 Oops", (*frail)(nil))
+		})
+		if len(s.log) != 1 || s.rec.whole || !slices.Equal(s.rec.events, []string{plainHead, `"a"`, "close"}) {
+			t.Errorf("sent %q, returned %v, reported %q", s.rec.events, s.err, s.log)
+		}
+	})
+}
+
+// An uncomparable error panics when it is compared, since v is a slice.
+type uncomparable struct{ v any }
+
+func (uncomparable) Error() string { return "uncomparable" }
+
+// Neither an error of the application nor an error of the transport keeps Close from running, or
+// leaves Respond as a panic.
+func TestAnErrorThatCannotBeComparedHarmsNobody(t *testing.T) {
+	t.Parallel()
+	bad := uncomparable{[]int{1}}
+	var s script
+	s.run("GET", nil, func(s *script) {
+		s.yield(nil, bad)
+		panic(bad)
+	})
+	s.check(t, want{
+		events: errorPage, is: []error{errAny},
+		log: []string{"uncomparable", "panic: uncomparable"}, stack: true,
+	})
+
+	s = script{rec: recorder{failAt: 2, err: bad}}
+	s.respond("GET", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		w, _ := start("200 OK", plain, nil)
+		_, err := io.WriteString(w, "a")
+		return s.tracked(gateway.Text("")), err
+	})
+	s.check(t, want{
+		events: []string{plainHead, `"a"`, "close"}, is: []error{errAny}, broken: true,
+		log: []string{"uncomparable"},
+	})
+}

@@ -1,0 +1,159 @@
+package fcgi
+
+import (
+	"errors"
+	"time"
+)
+
+// One goroutine at a time reads a connection: that goroutine has the turn. While nobody has the turn, an application is running.
+//
+//	a request has come, and no other is open       serve gives the turn up and calls the application
+//	a request has come while others are open       serve keeps the turn; a new goroutine calls the application
+//	Read is called while nobody has the turn       Read takes the turn for one piece of the body
+//	Read is called while serve has the turn        Read waits; serve gives the turn up when a piece of that body comes
+//	nobody has had the turn for takeOver           a new goroutine takes the turn, and serves
+//	Done is called while nobody has the turn       a new goroutine takes the turn, and serves
+//	an application ends while nobody has the turn  its goroutine takes the turn, and serves
+//	the connection ends                            nobody gives the turn up any more
+//
+// So the host's next request and its ABORT_REQUEST are seen although an application is slow, and yet most requests need one
+// goroutine alone. A goroutine that reads, and another for each application, would need a third more CPU time for a small request,
+// and one and a half times to twice as much for the upload of a large body.
+
+// takeOver is how long nobody may have the turn. Most applications end before: to take over from them would cost more than they do.
+const takeOver = 2 * time.Millisecond
+
+// serve reads records and calls applications, until the connection ends or another goroutine has the turn. The caller has the turn.
+func (c *conn) serve() {
+	for {
+		r, err := c.next()
+		if err == errHandedOver {
+			return
+		}
+		if err != nil {
+			c.end(err)
+			return
+		}
+		c.mu.Lock()
+		c.running++
+		alone := len(c.requests) == 1
+		if alone {
+			c.giveUpTurn()
+		}
+		c.mu.Unlock()
+		if !alone {
+			c.start(r)
+		} else if !c.run(r) {
+			return
+		}
+	}
+}
+
+// next reads until there is a request to run.
+func (c *conn) next() (*call, error) {
+	for {
+		if err := c.look(); err != nil {
+			return nil, err
+		}
+		_, ready, err := c.step(nil, nil)
+		if ready != nil || err != nil && err != errWait {
+			return ready, err
+		}
+	}
+}
+
+// start runs a request on a goroutine of its own.
+func (c *conn) start(r *call) {
+	go func() {
+		if c.run(r) {
+			c.serve()
+		}
+	}()
+}
+
+// run runs a request, and reports whether the goroutine has taken the turn after that.
+func (c *conn) run(r *call) (taken bool) {
+	returned := false
+	defer func() {
+		if taken = c.tryTakeTurn(); taken && !returned { // the application ends its goroutine
+			go c.serve()
+		}
+	}()
+	r.run()
+	returned = true
+	return
+}
+
+// tryTakeTurn takes the turn if nobody has it, and reports whether it did.
+func (c *conn) tryTakeTurn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading {
+		return false
+	}
+	c.takeTurn()
+	return true
+}
+
+// takeTurn takes the turn, which nobody has. c.mu is held.
+func (c *conn) takeTurn() {
+	c.reading = true
+	c.slow.Stop()
+}
+
+// giveUpTurn gives up the turn while an application is running. c.mu is held.
+func (c *conn) giveUpTurn() {
+	c.reading = false
+	if c.slow == nil {
+		c.slow = time.AfterFunc(takeOver, c.takeOver)
+	} else {
+		c.slow.Reset(takeOver)
+	}
+}
+
+// takeOver serves the connection if nobody has the turn.
+func (c *conn) takeOver() {
+	if c.tryTakeTurn() {
+		c.serve()
+	}
+}
+
+// handOver gives up the turn if the application of r waits for a piece of its body, which has come, and reports whether it did: to
+// copy each piece, and to wake the application for it, costs several times as much. c.mu is held.
+func (c *conn) handOver(r *call) bool {
+	if r.waiting == 0 || !r.in.empty() || r.in.err != nil || len(c.requests) > 1 || c.plural {
+		return false
+	}
+	c.giveUpTurn()
+	c.changed.Broadcast()
+	return true
+}
+
+// errHandedOver ends a goroutine that has handed over the turn.
+var errHandedOver = errors.New("fcgi: the application reads")
+
+// pump reads a piece of its body for an application that waits for that, while nobody has the turn. c.mu is held, but not while
+// pump reads.
+func (c *conn) pump(r *call, p []byte) (n int) {
+	c.takeTurn()
+	c.mu.Unlock()
+	n, ready, err := c.step(r, p)
+	c.mu.Lock()
+	if ready != nil {
+		c.running++
+		c.start(ready)
+	}
+	switch {
+	case err == nil || err == errWait:
+	case isTimeout(err) && r.state == ending: // the time was this one's, and it was left behind
+	default:
+		c.err = err // for next, which ends the connection
+	}
+	if c.running > 0 {
+		c.giveUpTurn()
+	} else { // the application has left its Read behind, and found that this has the turn
+		go c.serve()
+	}
+	c.changed.Broadcast()
+	return n
+}

@@ -1,0 +1,115 @@
+// Package socket reads, writes and sends files over connections of package net that are sockets,
+// with less CPU time than package net's own methods take. Any other connection, such as one of TLS,
+// is used through its methods.
+package socket
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// isSocket reports whether a connection is a TCP or Unix socket and nothing more. A type that
+// embeds *net.TCPConn has the methods of a socket too, but its own Read and Write are the ones to
+// be called.
+func isSocket(conn net.Conn) bool {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// A Reader reads from a connection. Init must be called first. Read is not for concurrent use.
+type Reader struct {
+	// Set by Init, and read only.
+	conn net.Conn
+	raw  syscall.RawConn       // nil if conn is not a socket
+	read func(fd uintptr) bool // for raw.Read
+
+	// The call of Read that is going on: its argument and its results.
+	p   []byte
+	n   int
+	err error
+}
+
+// Init makes r read from conn.
+func (r *Reader) Init(conn net.Conn) {
+	if r.conn, r.raw = conn, Raw(conn); r.raw != nil {
+		r.read = r.readFd
+	}
+}
+
+// Read implements io.Reader. It returns os.ErrDeadlineExceeded and the other errors that net.Conn's
+// Read does.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.raw == nil || len(p) == 0 {
+		return r.conn.Read(p)
+	}
+	r.p = p
+	err := r.raw.Read(r.read)
+	r.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case r.err != nil:
+		return 0, os.NewSyscallError("read", r.err)
+	case r.n == 0:
+		return 0, io.EOF
+	}
+	return r.n, nil
+}
+
+// A Writer writes to a connection. Init must be called first. The other methods are not for
+// concurrent use.
+type Writer struct {
+	// Set by Init, and read only.
+	conn  net.Conn
+	raw   syscall.RawConn       // nil if conn is not a socket
+	write func(fd uintptr) bool // for raw.Write
+
+	// The call that is going on: its arguments and its result.
+	left []byte
+	more bool
+	err  error
+}
+
+// Init makes w write to conn.
+func (w *Writer) Init(conn net.Conn) {
+	if w.conn, w.raw = conn, Raw(conn); w.raw != nil {
+		w.write = w.writeFd
+	}
+}
+
+// Write implements io.Writer. Like net.Conn's Write, it returns when all of p is written or the
+// deadline has passed.
+func (w *Writer) Write(p []byte) (int, error) { return w.writeAll(p, false) }
+
+// WriteMore is Write for bytes that another Write follows at once: the last bytes of p may wait for
+// that, to leave in the same packet.
+func (w *Writer) WriteMore(p []byte) (int, error) { return w.writeAll(p, true) }
+
+func (w *Writer) writeAll(p []byte, more bool) (int, error) {
+	if w.raw == nil {
+		return w.conn.Write(p)
+	}
+	w.left, w.more, w.err = p, more, nil
+	err := w.raw.Write(w.write)
+	n := len(p) - len(w.left)
+	w.left = nil
+	if err == nil && w.err != nil {
+		err = os.NewSyscallError("write", w.err)
+	}
+	return n, err
+}
+
+// WriteBuffers writes bufs as bufs.WriteTo does, in one system call where the connection is a
+// socket.
+func (w *Writer) WriteBuffers(bufs *net.Buffers) (int64, error) {
+	if !isSocket(w.conn) {
+		// WriteTo would find a socket that is embedded in conn, and write past conn's own Write.
+		return bufs.WriteTo(struct{ io.Writer }{w.conn})
+	}
+	return bufs.WriteTo(w.conn)
+}

@@ -1,0 +1,45 @@
+//go:build unix
+
+package socket
+
+import (
+	"net"
+	"syscall"
+)
+
+// Raw returns the descriptor of a connection for the functions Read, ReadBoth and Write. It returns
+// nil if the connection is not a socket, or more than a socket.
+func Raw(conn net.Conn) syscall.RawConn {
+	if !isSocket(conn) {
+		return nil
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// readFd is for a syscall.RawConn: false means to wait for something to read, and to call readFd
+// again.
+func (r *Reader) readFd(fd uintptr) bool {
+	r.n, r.err = Read(fd, r.p)
+	return r.err != syscall.EAGAIN
+}
+
+// writeFd is for a syscall.RawConn: false means to wait for room, and to call writeFd again for the
+// rest.
+func (w *Writer) writeFd(fd uintptr) bool {
+	for len(w.left) > 0 {
+		n, err := Write(fd, w.left, w.more)
+		w.left = w.left[n:]
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			w.err = err
+			return true
+		}
+	}
+	return true
+}

@@ -1,0 +1,101 @@
+package nethttp_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"example.com/gateway"
+	"example.com/gateway/nethttp"
+)
+
+func TestEarlyHintsAndTrailers(t *testing.T) {
+	t.Parallel()
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		fail := func(what string, err error, want error) {
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+		fail("hints", nethttp.EarlyHints(env, gateway.Headers{{"Link", "</a.css>"}, {"Link", "</b.js>"}}), nil)
+		fail("a second time", nethttp.EarlyHints(env, gateway.Headers{{"link", "</c.css>"}, {"X-Hint", "1"}}), nil)
+		fail("a line break", nethttp.EarlyHints(env, gateway.Headers{{"Link", "</a.css>\r\nEvil: 1"}}), gateway.ErrHeader)
+		fail("a length", nethttp.EarlyHints(env, gateway.Headers{{"Content-Length", "1"}}), gateway.ErrHeader)
+		fail("hop-by-hop", nethttp.EarlyHints(env, gateway.Headers{{"Connection", "close"}}), gateway.ErrHeader)
+		fail("trailers", nethttp.Trailers(env, gateway.Headers{{"X-Old", "1"}}), nil)
+		_, err := start("200 OK", plain, nil)
+		return gateway.Stream(func(yield func([]byte, error) bool) {
+			_ = yield([]byte("body"), nil)
+			fail("hints after the head", nethttp.EarlyHints(env, gateway.Headers{{"Link", "</a.css>"}}), gateway.ErrHeadersSent)
+			fail("trailers", nethttp.Trailers(env, gateway.Headers{{"x-sum", "1"}, {"X-Sum", "2"}}), nil)
+			fail("a line break in a trailer", nethttp.Trailers(env, gateway.Headers{{"X-Sum", "1\nEvil: 1"}}), gateway.ErrHeader)
+			fail("a length as a trailer", nethttp.Trailers(env, gateway.Headers{{"content-length", "1"}}), gateway.ErrHeader)
+		}), err
+	})
+	var late *gateway.Environ
+	h := nethttp.Handler(appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		late = env
+		return app(env, start)
+	}))
+	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Before", "1")
+		w.Header().Set("Link", "</theirs>")
+		h.ServeHTTP(w, r)
+	})
+	eachProtocol(t, around, func(t *testing.T, proto string, client *http.Client, url string) {
+		response, body, hints := get(t, client, url)
+		if got := fmt.Sprint(hints); got != "[103 [</a.css> </b.js>] [1] 103 [</c.css>] [1]]" {
+			t.Errorf("the hints are %v", got)
+		}
+		if body != "body" || response.StatusCode != 200 || fmt.Sprint(response.Header["Link"]) != "[</theirs>]" || response.Header["X-Hint"] != nil {
+			t.Errorf("the response is %d %q, Link %v", response.StatusCode, body, response.Header["Link"])
+		}
+		if got := fmt.Sprint(response.Trailer); got != "map[X-Sum:[1 2]]" {
+			t.Errorf("the trailers are %v", got)
+		}
+	})
+	if err := nethttp.EarlyHints(late, nil); !errors.Is(err, gateway.ErrEnded) {
+		t.Errorf("hints after the response: %v", err)
+	}
+	if err := nethttp.Trailers(late, nil); !errors.Is(err, gateway.ErrEnded) {
+		t.Errorf("trailers after the response: %v", err)
+	}
+	t.Run("HTTP/1.0", func(t *testing.T) {
+		addr := serve(t, &http.Server{Handler: h})
+		if answer := send(t, addr, "GET / HTTP/1.0\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.0 200 OK\r\n") || !strings.HasSuffix(answer, "\r\n\r\nbody") {
+			t.Errorf("the answer is %q", answer)
+		}
+	})
+	t.Run("no http.Server", func(t *testing.T) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != 200 || w.Body.String() != "body" {
+			t.Errorf("the answer is %d %q", w.Code, w.Body)
+		}
+	})
+}
+
+// TestMiddlewareTakesEarlyHintsOver: what replaces a function of the server is asked first (R123).
+func TestMiddlewareTakesEarlyHintsOver(t *testing.T) {
+	t.Parallel()
+	var hinted, trailed gateway.Headers
+	env := &gateway.Environ{Extra: map[string]any{
+		"nethttp.early_hints": func(h gateway.Headers) error { hinted = h; return nil },
+		"nethttp.trailers":    func(h gateway.Headers) error { trailed = h; return errors.New("no") },
+	}}
+	if err := nethttp.EarlyHints(env, gateway.Headers{{"Link", "x"}}); err != nil || hinted.Get("Link") != "x" {
+		t.Errorf("%v, %v", hinted, err)
+	}
+	if err := nethttp.Trailers(env, gateway.Headers{{"X", "x"}}); err == nil || trailed.Get("X") != "x" {
+		t.Errorf("%v, %v", trailed, err)
+	}
+	if err := nethttp.EarlyHints(env, gateway.Headers{{"Link", "\n"}}); !errors.Is(err, gateway.ErrHeader) {
+		t.Errorf("a line break: %v", err)
+	}
+	if err := errors.Join(nethttp.EarlyHints(new(gateway.Environ), nil), nethttp.Trailers(new(gateway.Environ), nil)); err != nil {
+		t.Errorf("where nobody has them: %v", err)
+	}
+}

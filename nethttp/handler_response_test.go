@@ -1,0 +1,171 @@
+package nethttp_test
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"example.com/gateway"
+	"example.com/gateway/nethttp"
+)
+
+func TestHeadersThatOthersHaveSet(t *testing.T) {
+	t.Parallel()
+	app := answering("200 OK", gateway.Headers{{"x-frame-options", "DENY"}, {"Set-Cookie", "b=2"}, {"Set-Cookie", "c=3"}, {"X-Two", "1"}, {"X-Two", "2"}},
+		func() gateway.Body { return gateway.Text("<html>") })
+	w := httptest.NewRecorder()
+	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+	w.Header().Set("Set-Cookie", "a=1")
+	w.Header().Set("X-Other", "stays")
+	nethttp.Handler(app).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	h := w.Header()
+	for name, want := range map[string]string{"X-Frame-Options": "[DENY]", "Set-Cookie": "[a=1 b=2 c=3]", "X-Other": "[stays]", "X-Two": "[1 2]"} {
+		if got := fmt.Sprint(h[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestNothingIsMadeUp(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		headers gateway.Headers
+		body    func() gateway.Body
+		want    []string
+		not     []string
+	}{
+		{"no Content-Type is guessed", nil, func() gateway.Body { return gateway.Text("<html><script>") },
+			[]string{"HTTP/1.1 200 OK\r\n", "Content-Length: 14\r\n", "Date: "}, []string{"Content-Type", "chunked"}},
+		{"nor for a stream", nil, func() gateway.Body {
+			return gateway.Stream(func(yield func([]byte, error) bool) { yield([]byte("<html>"), nil) })
+		},
+			[]string{"Transfer-Encoding: chunked\r\n"}, []string{"Content-Type"}},
+		{"a large block has its length", plain, func() gateway.Body { return gateway.Text(strings.Repeat("x", 100000)) },
+			[]string{"Content-Length: 100000\r\n"}, []string{"chunked"}},
+		{"an empty body has its length", plain, func() gateway.Body { return gateway.Bytes() }, []string{"Content-Length: 0\r\n"}, []string{"chunked"}},
+		{"the application's date stays", plain.Append("Date", "Thu, 01 Jan 1970 00:00:00 GMT"), func() gateway.Body { return gateway.Text("x") },
+			[]string{"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"}, nil},
+	} {
+		addr := serve(t, &http.Server{Handler: nethttp.Handler(answering("200 Fine", c.headers, c.body))})
+		answer := send(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		head, _, _ := strings.Cut(answer, "\r\n\r\n")
+		head += "\r\n"
+		for _, s := range c.want {
+			if !strings.Contains(head, s) {
+				t.Errorf("%s: the head is %q, want %q in it", c.name, head, s)
+			}
+		}
+		for _, s := range c.not {
+			if strings.Contains(head, s) {
+				t.Errorf("%s: the head is %q, want no %q", c.name, head, s)
+			}
+		}
+		if strings.Count(head, "Date: ") != 1 {
+			t.Errorf("%s: the head is %q, want one Date (R70)", c.name, head)
+		}
+	}
+}
+
+// TestOneWrite: a response of one block costs one write, and a stream one for each block.
+func TestOneWrite(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		body func() gateway.Body
+		want string
+	}{
+		{func() gateway.Body { return gateway.Text("one") }, "[whole]"},
+		{func() gateway.Body { return gateway.Text(strings.Repeat("x", 3000)) }, "[whole]"},
+		{func() gateway.Body { return gateway.Bytes([]byte("one"), []byte("two")) }, "[head+one two]"},
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := &countingListener{Listener: l}
+		s := &http.Server{Handler: nethttp.Handler(answering("200 OK", plain, c.body)), ErrorLog: quiet}
+		go s.Serve(counted)
+		send(t, l.Addr().String(), "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		s.Close()
+		counted.mu.Lock()
+		writes := counted.writes
+		counted.mu.Unlock()
+		var got []string
+		for _, w := range writes {
+			switch {
+			case strings.Contains(w, "\r\n\r\none") && !strings.Contains(w, "Content-Length: 6"), strings.HasSuffix(w, "xxx"):
+				w = "whole"
+			case strings.HasSuffix(w, "\r\n\r\none"):
+				w = "head+one"
+			}
+			got = append(got, w)
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("the writes are %q, want %s", got, c.want)
+		}
+	}
+}
+
+type countingListener struct {
+	net.Listener
+	mu     sync.Mutex
+	writes []string
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &countingConn{c, l}, err
+}
+
+type countingConn struct {
+	net.Conn
+	l *countingListener
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.l.mu.Lock()
+	c.l.writes = append(c.l.writes, string(p))
+	c.l.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+// TestABrokenResponseIsCut: panic(http.ErrAbortHandler) comes after Close, and a log has the fault, once.
+func TestABrokenResponseIsCut(t *testing.T) {
+	t.Parallel()
+	var lines lines
+	closed := make(chan struct{}, 1)
+	app := answering("200 OK", plain, func() gateway.Body {
+		return gateway.OnClose(gateway.Stream(func(yield func([]byte, error) bool) {
+			_ = yield([]byte("begun"), nil) && yield(nil, errors.New("the disk is on fire"))
+		}), func() error { closed <- struct{}{}; return nil })
+	})
+	abort := make(chan any, 1)
+	h := nethttp.Handler(app)
+	addr := serve(t, &http.Server{ErrorLog: log.New(&lines, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if len(closed) != 1 {
+				t.Error("the panic came before Close")
+			}
+			abort <- v
+			panic(v)
+		}()
+		h.ServeHTTP(w, r)
+	})})
+	answer := send(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if !strings.HasSuffix(answer, "5\r\nbegun\r\n") {
+		t.Errorf("the answer is %q, want it to end without the last chunk", answer)
+	}
+	if v := until(t, "the end", abort); v != http.ErrAbortHandler {
+		t.Errorf("the handler ended with %v, want http.ErrAbortHandler", v)
+	}
+	if got := lines.String(); got != "gateway: GET /: the disk is on fire\n" {
+		t.Errorf("the log is %q", got)
+	}
+}

@@ -1,0 +1,148 @@
+package request
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"example.com/gateway"
+)
+
+// How much of a body, and for how long, a server reads and drops when the application has left it
+// unread. A web server or a client that is still sending when its connection is closed gets a
+// reset, and never reads the answer.
+const (
+	// DrainBytes is at most how much of an unread body a server reads and drops.
+	DrainBytes = 64 << 20
+
+	// DrainTime is at most how long a server does so.
+	DrainTime = 5 * time.Second
+)
+
+// A Body is the body of a request, for Environ.Input: it ends by itself, where the request ends.
+// One goroutine may read it while another drains it.
+type Body struct {
+	mu   sync.Mutex
+	r    io.Reader
+	left int64 // what is still to come, or -1 if only the end of r tells
+	room int64 // with left -1: what may come
+	err  error // sticky
+}
+
+// NewBody returns the body that is the next length bytes of r. A length of -1 is a body that ends
+// with r, and has at most max bytes.
+//
+// The body never asks r for more than its bytes (C32: "MUST NOT attempt to read more"). It ends
+// with io.EOF, with io.ErrUnexpectedEOF if r ends or is reset before, with an error that wraps
+// [ErrBodyTooLarge] if it has more than max bytes, or else with r's error.
+func NewBody(r io.Reader, length, max int64) *Body {
+	b := new(Body)
+	b.Init(r, length, max)
+	return b
+}
+
+// Init makes b what NewBody returns, for a Body that is part of another value. It must be called
+// before anything else.
+func (b *Body) Init(r io.Reader, length, max int64) { b.r, b.left, b.room = r, length, max }
+
+// Read implements io.Reader. It makes one Read of the source, and does not wait until p is full.
+func (b *Body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read(p)
+}
+
+func (b *Body) read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.left == 0 {
+		b.err = io.EOF
+		return 0, b.err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.left > 0 && int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.r.Read(p)
+	if b.left > 0 {
+		b.left -= int64(n)
+	} else if b.room -= int64(n); b.room < 0 {
+		n, err = n+int(b.room), ErrBodyTooLarge
+	}
+	switch {
+	case b.left == 0:
+		err = io.EOF // of the body; what comes after it is not ours to see
+	case err == io.EOF && b.left > 0:
+		err = io.ErrUnexpectedEOF // a clean EOF would make half an upload look whole
+	case err != nil:
+		err = CutShort(err)
+	}
+	b.err = err
+	return n, err
+}
+
+// CutShort returns the error of a Read, which also wraps io.ErrUnexpectedEOF if it says that the
+// peer has reset the connection: the body was cut short all the same.
+func CutShort(err error) error {
+	if errors.Is(err, syscall.ECONNRESET) {
+		return errors.Join(io.ErrUnexpectedEOF, err)
+	}
+	return err
+}
+
+// Drain reads and drops the rest of the body, at most max bytes and no longer than timeout, and
+// reports whether the body has ended. A server calls it after Respond, and closes the connection if
+// the body has not ended: the next request is not to be found. A Read that hangs goes on in a
+// goroutine of its own. Drain does nothing while another goroutine is in Read.
+func (b *Body) Drain(max int64, timeout time.Duration) bool {
+	if !b.mu.TryLock() {
+		return false // a goroutine of the application hangs in Read
+	}
+	if b.err != nil || b.left == 0 {
+		defer b.mu.Unlock()
+		return b.left == 0 || errors.Is(b.err, io.EOF)
+	}
+	done := make(chan bool, 1)
+	stop := time.Now().Add(timeout)
+	go func() {
+		defer b.mu.Unlock()
+		buf := make([]byte, 64<<10)
+		for total := int64(0); total < max && time.Now().Before(stop); {
+			n, err := b.read(buf[:min(int64(len(buf)), max-total)])
+			total += int64(n)
+			if err != nil {
+				done <- err == io.EOF
+				return
+			}
+		}
+		done <- false
+	}()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case ended := <-done:
+		return ended
+	case <-timer.C:
+		return false
+	}
+}
+
+// Disconnected returns err as an error that also wraps gateway.ErrDisconnected: for the methods of
+// a Transport, and for the cause of a Context's end, when the connection has failed. An error of a
+// file that was to be sent is no such error. Disconnected returns nil if err is nil.
+func Disconnected(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &disconnected{err}
+}
+
+type disconnected struct{ err error }
+
+func (d *disconnected) Error() string   { return gateway.ErrDisconnected.Error() + ": " + d.err.Error() }
+func (d *disconnected) Unwrap() []error { return []error{gateway.ErrDisconnected, d.err} }
