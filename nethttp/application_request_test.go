@@ -264,3 +264,53 @@ func FuzzURL(f *testing.F) {
 		}
 	})
 }
+
+// A native application gets the same request as a handler of Application.
+func TestRequestIsForNativeApplications(t *testing.T) {
+	t.Parallel()
+	var kept *http.Request
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		r, err := nethttp.Request(env)
+		if err != nil {
+			return nil, err
+		}
+		kept = r
+		if nethttp.Environ(r) != env || r.Context().Value(keyOf("k")) != "v" || r.Context().Err() != nil {
+			t.Error("the request is not the environ's")
+		}
+		user, _, _ := r.BasicAuth()
+		return text(start, r.PostFormValue("a")+r.FormValue("q")+user)
+	})
+	for _, length := range []string{"5", ""} {
+		env := environ(map[string]string{"REQUEST_METHOD": "POST", "QUERY_STRING": "q=query", "HTTP_AUTHORIZATION": "Basic YTpi",
+			"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": length}, "a=one")
+		env = env.WithContext(context.WithValue(t.Context(), keyOf("k"), "v"))
+		r := new(recorder)
+		if err := gateway.Respond(app, env, r); err != nil || fmt.Sprint(r.writes) != "[onequerya]" {
+			t.Errorf("CONTENT_LENGTH %q: %v, %q", length, err, r.writes)
+		}
+		if cause := context.Cause(kept.Context()); cause != gateway.ErrEnded {
+			t.Errorf("after the response the context has ended with %v", cause)
+		}
+		if _, err := kept.Body.Read(make([]byte, 1)); err == nil {
+			t.Error("after the response the body can be read")
+		}
+	}
+	failed := errors.New("the disk is on fire")
+	for _, c := range []struct {
+		name string
+		vars map[string]string
+		body io.Reader
+		want error
+	}{
+		{"a length that is none", map[string]string{"CONTENT_LENGTH": "+5"}, nil, gateway.ErrContentLength},
+		{"a body that cannot be read", nil, failing{failed}, failed},
+		{"a body that never gets on", nil, failing{nil}, io.ErrNoProgress},
+	} {
+		env := environ(c.vars, "")
+		env.Input = c.body
+		if r, err := nethttp.Request(env); r != nil || !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, %v, want %v", c.name, r, err, c.want)
+		}
+	}
+}

@@ -344,19 +344,24 @@ func (w *response) finish() (gateway.Body, error) {
 	return gateway.Bytes(), nil
 }
 
-// trailers returns the trailers, or nil if there are none or Trailers would drop them. w.mu is held.
+// trailers returns the trailers, or nil if there are none or Trailers would drop them. As net/http does, it
+// leaves out fields that must not follow the body. w.mu is held.
 func (w *response) trailers() (fields gateway.Headers) {
+	add := func(name string, list []string) {
+		if !mayTrail(name) {
+			return
+		}
+		for _, value := range list {
+			fields = append(fields, [2]string{name, value})
+		}
+	}
 	for name, list := range w.header {
 		if name, found := strings.CutPrefix(name, http.TrailerPrefix); found {
-			for _, value := range list {
-				fields = append(fields, [2]string{name, value})
-			}
+			add(name, list)
 		}
 	}
 	for _, name := range w.declared {
-		for _, value := range w.header[name] {
-			fields = append(fields, [2]string{name, value})
-		}
+		add(name, w.header[name])
 	}
 	if fields == nil || !hasTrailers(w.env) {
 		return nil

@@ -105,7 +105,7 @@ func TestWhatAHandlerWrites(t *testing.T) {
 		},
 			`404 Not Found [[Content-Length 0]] []`, "nethttp: invalid Content-Length of \"two\"\n", false},
 		{"headers that are the server's", "GET", func(w http.ResponseWriter, _ *http.Request) {
-			for _, name := range []string{"Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Upgrade", "Proxy-Authenticate", "Status", "Proxy-Connection", "Trailer"} {
+			for _, name := range []string{"Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Upgrade", "Proxy-Authenticate", "Status", "Proxy-Connection", "Trailer", "Trailers"} {
 				w.Header().Set(name, "close")
 			}
 			w.Header().Set("Date", "today")

@@ -1,16 +1,25 @@
 package nethttp_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log"
+	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"strings"
+	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/cgi"
+	"example.com/gateway/gatewaytest"
 	"example.com/gateway/nethttp"
+	"example.com/gateway/request"
 )
 
 // show prints the body of the response to a GET.
@@ -18,6 +27,38 @@ func show(h http.Handler, target string) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
 	fmt.Print(w.Code, " ", w.Body)
+}
+
+// An HTTP server that ends with an interrupt, when the requests that are going on have ended.
+func ExampleServer() {
+	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)
+		return gateway.Text("Hello World !\n"), err
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:8000")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := nethttp.Server{
+		Application: app,
+		Limits:      request.Limits{MaxBodyBytes: 10 << 20, IdleTimeout: time.Minute},
+	}
+	interrupt := make(chan os.Signal, 1)
+	signal.Notify(interrupt, os.Interrupt)
+	stopped := make(chan error)
+	go func() {
+		<-interrupt
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(ctx)
+	}()
+	if err := server.Serve(l); err != gateway.ErrShutdown {
+		log.Fatal(err)
+	}
+	if err := <-stopped; err != nil {
+		log.Print(err)
+		server.Close()
+	}
 }
 
 func ExampleHandler() {
@@ -40,6 +81,44 @@ func ExampleMount() {
 	mux.Handle("/blog/", nethttp.Mount("/blog", blog))
 	show(mux, "/blog/2026/11")
 	// Output: 200 SCRIPT_NAME "/blog", PATH_INFO "/2026/11"
+}
+
+// An application gets a form with an upload, and a cookie, from net/http.
+func ExampleRequest() {
+	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		r, err := nethttp.Request(env)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = http.MaxBytesReader(nil, r.Body, 10<<20)     // all of the upload
+		if err := r.ParseMultipartForm(1 << 20); err != nil { // the part of it that stays in memory
+			return nil, err
+		}
+		defer r.MultipartForm.RemoveAll() // of the part that does not
+		file, info, err := r.FormFile("photo")
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		session, err := r.Cookie("session")
+		if err != nil {
+			return nil, err
+		}
+		_, err = start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)
+		return gateway.Text(fmt.Sprintf("%s by %s in session %s: %d bytes\n", info.Filename, r.FormValue("name"), session.Value, info.Size)), err
+	})
+
+	var upload bytes.Buffer
+	form := multipart.NewWriter(&upload)
+	_ = form.WriteField("name", "Ada")
+	part, _ := form.CreateFormFile("photo", "engine.jpg")
+	_, _ = part.Write(make([]byte, 1000))
+	form.Close()
+	env := gatewaytest.NewEnviron("POST", "/photos", &upload)
+	env.Vars["CONTENT_TYPE"] = form.FormDataContentType()
+	env.Vars["HTTP_COOKIE"] = "session=4711"
+	fmt.Print(gatewaytest.Record(app, env).Body())
+	// Output: engine.jpg by Ada in session 4711: 1000 bytes
 }
 
 // A ServeMux runs as a CGI program.
@@ -73,12 +152,9 @@ func ExampleEnviron() {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s at %s\n", nethttp.Environ(r).Vars["REMOTE_USER"], r.URL)
 	})
-	env := &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/app", "PATH_INFO": "/x", "REMOTE_USER": "ada"}}
-	r := new(recorder)
-	if err := gateway.Respond(nethttp.Application(h), env, r); err != nil {
-		fmt.Println(err)
-	}
-	fmt.Print(r.writes[0])
+	env := gatewaytest.NewEnviron("GET", "/app/x", nil)
+	env.Vars["REMOTE_USER"] = "ada"
+	fmt.Print(gatewaytest.Record(nethttp.Application(h), env).Body())
 	// Output: ada at /app/x
 }
 
@@ -91,7 +167,7 @@ func ExampleEarlyHints() {
 		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/html"}}, nil)
 		return gateway.Text("<link rel=stylesheet href=/style.css>\n"), err
 	})
-	show(nethttp.Handler(app), "/") // and no hints, since there is no http.Server here
+	show(nethttp.Handler(app), "/") // without hints, since there is no http.Server
 	// Output: 200 <link rel=stylesheet href=/style.css>
 }
 

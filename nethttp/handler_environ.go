@@ -65,7 +65,7 @@ func stripped(r *http.Request, path string) string {
 // fill gives env the variables of a request. It returns an error for request.Refuse.
 func (h *handler) fill(env *gateway.Environ, r *http.Request, script, path string) error {
 	b := request.Builder{Limits: h.limits}
-	b.Grow(13 + len(r.Header))
+	b.Grow(variables(r, script, path))
 	add := func(name, value string) {
 		if value != "" {
 			_ = b.Add(name, value)
@@ -114,6 +114,18 @@ func (h *handler) fill(env *gateway.Environ, r *http.Request, script, path strin
 	}
 	_, err := b.Finish(env)
 	return err
+}
+
+// variables returns how many variables fill makes of a request without TLS. It is exact, since a map that is
+// too small, or twice as large as need be, costs more than all the rest of fill.
+func variables(r *http.Request, script, path string) int {
+	n := 13 + len(r.Header)
+	for _, value := range [...]string{script, path, r.URL.RawQuery, r.Host} {
+		if value == "" {
+			n--
+		}
+	}
+	return n - 2 // for which Grow makes room by itself: SERVER_NAME and SERVER_PORT
 }
 
 // A local is SERVER_NAME and SERVER_PORT for a local address.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/header"
 )
 
 // EarlyHints sends a 103 (Early Hints) with the headers, usually Link, before the response begins. env
@@ -22,7 +23,7 @@ import (
 // would refuse, gateway.ErrHeadersSent when the response has begun, and gateway.ErrEnded when the
 // response is over. Only the goroutine of Call or of the iteration may call it.
 func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
-	if err := check(headers, "Content-Length"); err != nil {
+	if err := check(headers, mayHint); err != nil {
 		return err
 	}
 	if hint, ok := env.Extra["nethttp.early_hints"].(func(gateway.Headers) error); ok {
@@ -72,7 +73,7 @@ func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
 // It returns the errors of EarlyHints but gateway.ErrHeadersSent. gateway.ErrHeader is also for a field
 // that says how to read the body, such as Content-Type. The goroutine rule of EarlyHints holds.
 func Trailers(env *gateway.Environ, headers gateway.Headers) error {
-	if err := check(headers, notInTrailers...); err != nil {
+	if err := check(headers, mayTrail); err != nil {
 		return err
 	}
 	if set, ok := env.Extra["nethttp.trailers"].(func(gateway.Headers) error); ok {
@@ -106,23 +107,33 @@ func hasTrailers(env *gateway.Environ) bool {
 	return exchangeOf(env) != nil
 }
 
-// notInTrailers are the fields that say how to frame, route or process what came before them (RFC 9110,
-// 6.5.1).
-var notInTrailers = []string{
-	"Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Location", "Set-Cookie",
-	"Cache-Control", "WWW-Authenticate", "Host", "Authorization",
+// mayHint reports whether a field may be in early hints.
+func mayHint(name string) bool { return header.KindOf(name) != header.ContentLength }
+
+// mayTrail reports whether a field may follow the body. A field may not if it says how to frame, route or
+// process what came before it (RFC 9110, 6.5.1).
+func mayTrail(name string) bool {
+	if header.KindOf(name) != header.Ordinary {
+		return false
+	}
+	return !slices.ContainsFunc(notInTrailers, func(other string) bool { return strings.EqualFold(name, other) })
 }
 
-// check returns an error for headers with one of the names, and for headers that start would refuse. It
-// asks start itself.
-func check(headers gateway.Headers, names ...string) (err error) {
-	for _, field := range headers {
-		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, field[0]) }) {
+// notInTrailers are ordinary names of fields that may not follow the body.
+var notInTrailers = []string{
+	"Authorization", "Cache-Control", "Content-Encoding", "Content-Range", "Host", "Set-Cookie", "WWW-Authenticate",
+}
+
+// check returns an error if a field is not allowed here, and if start would refuse the fields. It asks start
+// itself.
+func check(fields gateway.Headers, isAllowed func(name string) bool) (err error) {
+	for _, field := range fields {
+		if !isAllowed(field[0]) {
 			return fmt.Errorf("%w: %s has no place in early hints or trailers", gateway.ErrHeader, field[0])
 		}
 	}
 	app := func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		_, err = start("200 OK", headers, nil)
+		_, err = start("200 OK", fields, nil)
 		return gateway.Bytes(), nil
 	}
 	_ = gateway.Respond(gateway.ApplicationFunc(app), new(gateway.Environ), nowhere{})

@@ -3,6 +3,7 @@ package nethttp_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -97,5 +98,33 @@ func TestMiddlewareTakesEarlyHintsOver(t *testing.T) {
 	}
 	if err := errors.Join(nethttp.EarlyHints(new(gateway.Environ), nil), nethttp.Trailers(new(gateway.Environ), nil)); err != nil {
 		t.Errorf("where nobody has them: %v", err)
+	}
+}
+
+// A handler's fields that must not follow the body are left out, as under net/http. The response is whole.
+func TestFieldsThatAreNoTrailers(t *testing.T) {
+	t.Parallel()
+	var trailed gateway.Headers
+	env := environ(nil, "")
+	env.Extra = map[string]any{"nethttp.trailers": func(h gateway.Headers) error { trailed = h; return nil }}
+	names := []string{"Connection", "Content-Length", "Content-Type", "Host", "Keep-Alive", "Set-Cookie", "Status", "Trailers", "Transfer-Encoding"}
+	r, log, err := respond(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "X-Declared, "+strings.Join(names, ", "))
+		io.WriteString(w, "x")
+		for _, name := range append(names, "X-Other") {
+			w.Header().Set(http.TrailerPrefix+name, "2")
+			if name != "X-Other" {
+				w.Header().Set(name, "1")
+			}
+		}
+		w.Header().Set("X-Declared", "1")
+	}, env)
+	if err != nil || log != "" || !r.whole || fmt.Sprint(trailed) != "[[X-Declared 1] [X-Other 2]]" {
+		t.Errorf("%v, log %q, whole %v, the trailers are %v", err, log, r.whole, trailed)
+	}
+	for _, name := range names {
+		if err := nethttp.Trailers(env, gateway.Headers{{name, "1"}}); !errors.Is(err, gateway.ErrHeader) {
+			t.Errorf("Trailers took %s: %v", name, err)
+		}
 	}
 }

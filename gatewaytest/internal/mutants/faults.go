@@ -356,11 +356,11 @@ var places = []struct {
 	}},
 	{errorTypes, "textOf", []change{
 		{"a panic of an error's text is not recovered", `recover() != nil`, `false`,
-			"R110/an-error-that-panics-itself-is-a-500"},
+			"TestPanicsOfEveryKindOfValue"},
 	}},
 	{reports, "(*response).note", []change{
 		{"a log that panics panics the server", `recover()`, `any(nil)`,
-			"TestTheReportSurvivesTheApplicationsEnviron"},
+			"TestAFailureOfTheLogChangesNothing"},
 	}},
 	{reports, "(*response).isOfLeaving", []change{
 		{"a client that left is reported", `errors.Is(r.ctx.Cause(), ErrDisconnected)`, `false`,
@@ -372,7 +372,7 @@ var places = []struct {
 			"TestAPanicIsReportedAlsoWhenTheClientLeft"},
 	}},
 	{reports, "oneLine", []change{
-		{"a client can forge a line of the log", `strconv.Quote(s)`, `"\"" + s + "\""`,
+		{"a client can forge a line of the log", `strconv.Quote(s)`, `strconv.Quote("")[:1] + s + "\""`,
 			"TestNoLogEntryCanBeForged"},
 	}},
 
@@ -445,7 +445,7 @@ var places = []struct {
 			"R91/a-transfer-encoding-is-refused"},
 		{"Status gets through", `"Status", Status`, `"Status", Ordinary`,
 			"D4/a-header-called-status-is-refused"},
-		{"the case of a name matters", `strings.EqualFold(name, special)`, `name == special`,
+		{"the case of a name matters", `strings.EqualFold(name, special)`, `strings.Compare(name, special) == 0`,
 			"R72/a-hop-by-hop-header-is-refused"},
 	}},
 	{names, "ParseLength", []change{
@@ -459,7 +459,7 @@ var places = []struct {
 			"C46/two-content-types-are-refused"},
 		{"a second Content-Length gets through", `seen |= kind`, `seen |= kind &^ header.ContentLength`,
 			"D3/two-lengths-are-refused"},
-		{"a Content-Length of any text gets through", `!ok`, `false`,
+		{"a Content-Length of any text gets through", `!ok`, `!ok && value == ""`,
 			"D3/a-length-that-is-not-plain-digits-is-refused"},
 	}},
 	{statuses, "checkStatus", []change{
@@ -597,7 +597,7 @@ var places = []struct {
 	{naming, "VariableOf", []change{
 		{"a name with an underscore gets through", `strings.IndexByte(name, '_') >= 0`, `false`,
 			"D6/a-name-with-an-underscore-forges-no-header"},
-		{"a name with a space gets through", `!header.IsToken(name)`, `!header.IsToken(strings.TrimSpace(name))`,
+		{"a name with a space passes for one without", `if variable, found`, `name = strings.TrimSpace(name); if variable, found`,
 			"C27/a-name-with-a-space-before-its-colon-is-no-name"},
 		{"Proxy has a variable", `"HTTP_PROXY",`, ``,
 			"TestVariablesAndHeadersAreInverse"},
