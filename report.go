@@ -36,9 +36,6 @@ func (r *response) isOfLeaving(err error) bool {
 		(errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled))
 }
 
-// unquoted has the characters that oneLine leaves as they are, though strconv.Quote escapes them.
-var unquoted = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
-
 // oneLine returns at most max bytes of s, with control characters and bytes that are no text escaped
 // as in a Go string. Paths and messages have bytes of the client, and a line break in them would
 // forge a log entry.
@@ -47,5 +44,5 @@ func oneLine(s string, max int) string {
 		s = s[:max] + "..."
 	}
 	quoted := strconv.Quote(s)
-	return unquoted.Replace(quoted[1 : len(quoted)-1])
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
 }

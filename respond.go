@@ -36,10 +36,11 @@ const (
 	fails                 // the application or the transport fails, or a misuse cannot be healed by another start
 )
 
-// A move is the phase that an event leads to, and the error that the event gets.
+// A move is the phase that an event leads to, and the error that the event gets. It points to the
+// error: a table of the errors themselves would be made when the program starts.
 type move struct {
 	to  phase
-	err error
+	err *error
 }
 
 // errFirst stands for the error that the response has kept.
@@ -49,12 +50,12 @@ var errFirst = errors.New("gateway: the response has failed")
 // sends the head.
 var moves = [...][4]move{
 	//       starts, restarts, sends, fails
-	idle:    {{started, nil}, {started, nil}, {failed, ErrNotStarted}, {failed, nil}},
-	started: {{started, ErrStarted}, {started, nil}, {sent, nil}, {failed, nil}},
-	sent:    {{broken, ErrStarted}, {broken, ErrHeadersSent}, {sent, nil}, {broken, nil}},
-	failed:  {{failed, errFirst}, {failed, errFirst}, {failed, errFirst}, {failed, nil}},
-	broken:  {{broken, ErrStarted}, {broken, ErrHeadersSent}, {broken, errFirst}, {broken, nil}},
-	over:    {{over, ErrEnded}, {over, ErrEnded}, {over, ErrEnded}, {over, nil}},
+	idle:    {{started, nil}, {started, nil}, {failed, &ErrNotStarted}, {failed, nil}},
+	started: {{started, &ErrStarted}, {started, nil}, {sent, nil}, {failed, nil}},
+	sent:    {{broken, &ErrStarted}, {broken, &ErrHeadersSent}, {sent, nil}, {broken, nil}},
+	failed:  {{failed, &errFirst}, {failed, &errFirst}, {failed, &errFirst}, {failed, nil}},
+	broken:  {{broken, &ErrStarted}, {broken, &ErrHeadersSent}, {broken, &errFirst}, {broken, nil}},
+	over:    {{over, &ErrEnded}, {over, &ErrEnded}, {over, &ErrEnded}, {over, nil}},
 }
 
 // A response is one request's way through the engine. No response is used for a second request, so
@@ -126,10 +127,13 @@ func (r *response) enter() bool {
 func (r *response) step(e event) error {
 	m := moves[r.phase][e]
 	r.phase = m.to
-	if m.err == errFirst {
+	switch m.err {
+	case nil:
+		return nil
+	case &errFirst:
 		return r.err
 	}
-	return m.err
+	return *m.err
 }
 
 // keep makes an error the response's error, unless there is one, and returns it.

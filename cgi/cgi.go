@@ -88,8 +88,8 @@ type Program struct {
 	Stderr io.Writer
 }
 
-// drainBytes and drainTime bound the reading of a body that the application has not read. Only a
-// test changes them.
+// drainBytes and drainTime bound the reading of a body that the application has not read. The time
+// is longer than request.DrainTime, since nobody waits for the process. Only a test changes them.
 var (
 	drainBytes int64 = request.DrainBytes
 	drainTime        = 30 * time.Second

@@ -14,8 +14,8 @@ import (
 	"example.com/gateway/request"
 )
 
-// Request returns the request of an environ as an http.Request, for an application that wants forms,
-// uploads, cookies or basic authentication from net/http:
+// Request returns the request of an environ as an http.Request, for an application that wants
+// forms, uploads, cookies or basic authentication from net/http:
 //
 //	r, err := nethttp.Request(env)
 //	if err != nil {
@@ -23,23 +23,26 @@ import (
 //	}
 //	name := r.FormValue("name")
 //
-// Body is env.Input, so an application calls Request once for a request, and reads the body from the one
-// or the other. The request is of use until the response is over. Its Context is env's, and [Environ]
-// returns env. If the application parses a multipart form, it owes r.MultipartForm.RemoveAll, which
-// removes the files that did not fit into memory. net/http bounds most forms, but not uploads:
-// http.MaxBytesReader(nil, r.Body, n) does that.
+// Body is env.Input, so an application calls Request once for a request, and reads the body from
+// the one or the other. The request is of use until the response is over. Its Context is env's, and
+// [Environ] returns env. If the application parses a multipart form, it owes
+// r.MultipartForm.RemoveAll, which removes the files that did not fit into memory. net/http bounds
+// most forms, but not uploads: http.MaxBytesReader(nil, r.Body, n) does that.
 //
-//   - URL has the whole path, SCRIPT_NAME and PATH_INFO, and no host. It keeps the encoding of REQUEST_URI,
-//     unless that says something else than SCRIPT_NAME and PATH_INFO.
+//   - URL has the whole path, SCRIPT_NAME and PATH_INFO, and no host. It keeps the encoding of
+//     REQUEST_URI, unless that says something else than SCRIPT_NAME and PATH_INFO.
 //   - Host is HTTP_HOST, or else SERVER_NAME with the port.
-//   - Header has the HTTP_ variables that are not empty. A header in several lines is one value. A variable
-//     that no web server makes of a header, such as HTTP_X-User, is left out, since it would pass for X-User.
-//   - ContentLength is 0 if there is no body, and -1 if nobody knows its length. To find that out, Request
-//     reads one byte of Input, which Body returns again, unless CONTENT_LENGTH or HTTP_TRANSFER_ENCODING says.
-//   - TLS is not nil for https. It is complete only if the request came through [Handler], [Mount] or [Server].
+//   - Header has the HTTP_ variables that are not empty. A header in several lines is one value. A
+//     variable that no web server makes of a header, such as HTTP_X-User, is left out, since it
+//     would pass for X-User.
+//   - ContentLength is 0 if there is no body, and -1 if nobody knows its length. If neither
+//     CONTENT_LENGTH nor HTTP_TRANSFER_ENCODING says whether there is a body, Request reads one
+//     byte of Input to find out. Body has that byte again.
+//   - TLS is not nil for https. It is complete only if the request came through [Handler], [Mount]
+//     or [Server].
 //
-// Request returns an error that wraps gateway.ErrContentLength if CONTENT_LENGTH is not a length, and the
-// error of Input if the first byte cannot be read.
+// Request returns an error that wraps gateway.ErrContentLength if CONTENT_LENGTH is not a length,
+// and the error of Input if the first byte cannot be read.
 func Request(env *gateway.Environ) (*http.Request, error) {
 	vars := env.Vars
 	length, err := env.ContentLength()
@@ -81,8 +84,9 @@ func Request(env *gateway.Environ) (*http.Request, error) {
 	return r.WithContext(context.WithValue(env.Context(), environKey{}, env)), nil
 }
 
-// ask finds out whether there is a body of which nothing is known, by reading a byte. A handler treats "no
-// body" and "a body of unknown length" differently: httputil.ReverseProxy would send chunks with each GET.
+// ask finds out whether there is a body of which nothing is known, by reading a byte. A handler
+// treats "no body" and "a body of unknown length" differently: httputil.ReverseProxy would send
+// chunks with each GET.
 func ask(in io.Reader) (body io.ReadCloser, length int64, err error) {
 	if in == nil {
 		return http.NoBody, 0, nil
@@ -138,7 +142,8 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// headerOf makes the header of the variables. A header in several lines, as of cookies, is one value there.
+// headerOf makes the header of the variables. A header in several lines, as of cookies, is one
+// value there.
 func headerOf(vars map[string]string) http.Header {
 	header := make(http.Header, len(vars))
 	values := make([]string, len(vars)+1)
@@ -164,8 +169,8 @@ func headerOf(vars map[string]string) http.Header {
 	return header
 }
 
-// nameOf returns the name of the header that a variable stands for. It returns "" if the variable is no
-// header's, or an http.Request has another place for it. No two variables get the same name.
+// nameOf returns the name of the header that a variable stands for. It returns "" if the variable
+// is no header's, or an http.Request has another place for it. No two variables get the same name.
 func nameOf(variable string) string {
 	if variable == "HTTP_HOST" || variable == "HTTP_TRANSFER_ENCODING" {
 		return ""
@@ -198,8 +203,8 @@ func remoteOf(vars map[string]string) string {
 	return net.JoinHostPort(addr, port)
 }
 
-// protoOf reads SERVER_PROTOCOL. Web servers say HTTP/2 and HTTP/3 too. A protocol that is not HTTP, as
-// INCLUDED is (C25), is taken for HTTP/1.0.
+// protoOf reads SERVER_PROTOCOL. Web servers say HTTP/2 and HTTP/3 too. A protocol that is not
+// HTTP, as INCLUDED is (C25), is taken for HTTP/1.0.
 func protoOf(s string) (proto string, major, minor int) {
 	switch s {
 	case "HTTP/1.1":
@@ -215,8 +220,8 @@ func protoOf(s string) (proto string, major, minor int) {
 	return "HTTP/1.0", 1, 0
 }
 
-// urlOf makes the URL, and the request's target. It never parses a target together with a host: a target
-// like "@evil.com" would become a part of the host (golang/go#81686).
+// urlOf makes the URL, and the request's target. It never parses a target together with a host: a
+// target like "@evil.com" would become a part of the host (golang/go#81686).
 func urlOf(vars map[string]string) (u *url.URL, target string) {
 	path := vars["SCRIPT_NAME"] + vars["PATH_INFO"]
 	u = &url.URL{Path: path, RawQuery: vars["QUERY_STRING"]}
@@ -256,8 +261,8 @@ func urlOf(vars map[string]string) (u *url.URL, target string) {
 	return u, target
 }
 
-// originForm returns a target without the scheme and the host that it has in absolute form (RFC 9112,
-// 3.2.2). It returns "" for a target that is neither a path nor in that form.
+// originForm returns a target without the scheme and the host that it has in absolute form (RFC
+// 9112, 3.2.2). It returns "" for a target that is neither a path nor in that form.
 func originForm(target string) string {
 	if len(target) > 0 && target[0] == '/' {
 		return target

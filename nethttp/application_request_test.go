@@ -92,8 +92,8 @@ func TestRequestsOfOddHosts(t *testing.T) {
 	}
 }
 
-// TestAVariableThatIsNoHeadersPassesForNone: E6. In net/http/cgi HTTP_X_USER and HTTP_X-USER are one header, and chance says whose
-// value counts; hence the many runs.
+// In net/http/cgi HTTP_X_USER and HTTP_X-USER are one header, and chance decides which value
+// counts. So each case runs many times.
 func TestAVariableThatIsNoHeadersPassesForNone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ proper, odd, name string }{
@@ -128,7 +128,7 @@ func TestAVariableThatIsNoHeadersPassesForNone(t *testing.T) {
 	}
 }
 
-// TestTheURLOfAHandler: golang/go#81686 and others of peers.md. No target makes a host.
+// No target becomes the host of a URL (golang/go#81686).
 func TestTheURLOfAHandler(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ script, path, query, uri, url, escaped, target string }{
@@ -220,7 +220,8 @@ func TestTheBodyThatAHandlerReads(t *testing.T) {
 	}
 }
 
-// FuzzURL: whatever a host says, a handler's URL has the path that the variables have, no host, and survives its own text.
+// Whatever a web server sends, a handler's URL has the path of the variables and no host, and
+// parsing its text gives the same URL.
 func FuzzURL(f *testing.F) {
 	f.Add("/x", "/a b", "q=1", "/x/a%20b?q=1")
 	f.Add("", "", "", "@evil.com/p")
@@ -251,7 +252,7 @@ func FuzzURL(f *testing.F) {
 		if strings.Contains(u.Path, "\x00") {
 			return // Handler refuses it
 		}
-		// Through Handler it is the same again.
+		// A request for that URL has the same URL behind Handler and Application.
 		if back, err := url.ParseRequestURI(u.EscapedPath()); err == nil {
 			again := httptest.NewRequest("GET", "/", nil)
 			again.URL, again.RequestURI = back, u.EscapedPath()

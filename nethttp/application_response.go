@@ -13,8 +13,8 @@ import (
 	"example.com/gateway/internal/header"
 )
 
-// A response is the http.ResponseWriter of a handler that runs as an application. It does what net/http's
-// does. start and its writer decide which responses are lawful, and when they are sent.
+// A response is the http.ResponseWriter of a handler that runs as an application. It does what
+// net/http's does. start and its writer decide which responses are lawful, and when they are sent.
 type response struct {
 	env    *gateway.Environ
 	start  gateway.StartResponse
@@ -40,8 +40,8 @@ var (
 	_ io.ReaderFrom       = (*response)(nil)
 )
 
-// bufferSize is how much of a response is held back until the handler flushes or returns. When it returns, the
-// length is known.
+// bufferSize is how much of a response is held back until the handler flushes or returns. When it
+// returns, the length is known.
 const bufferSize = 4 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufferSize); return &b }}
@@ -83,7 +83,8 @@ func (w *response) setCode(code int) {
 	}
 }
 
-// snapshot returns the header as it is now, in the order of the names, with what it says of the body.
+// snapshot returns the header as it is now, in the order of the names, with what it says of the
+// body.
 func (w *response) snapshot() (fields gateway.Headers, length int64, guess bool) {
 	fields = make(gateway.Headers, 0, len(w.header)+2)
 	length, guess = -1, true
@@ -236,8 +237,8 @@ func (w *response) commit(p []byte) error {
 	return w.keep(err)
 }
 
-// isBodiless reports whether Respond sends no body with a status. net/http would send one with a 205 (RFC
-// 9110, 15.3.6).
+// isBodiless reports whether Respond sends no body with a status. net/http would send one with a
+// 205 (RFC 9110, 15.3.6).
 func isBodiless(code int) bool { return code == 204 || code == 205 || code == 304 }
 
 // failure returns the first error of start or its writer, or nil.
@@ -271,37 +272,15 @@ func (w *response) FlushError() error {
 	return w.send()
 }
 
-// EnableFullDuplex is what http.ResponseController calls. Input can be read until the response is over
-// anyway.
+// EnableFullDuplex is what http.ResponseController calls. Input can be read until the response is
+// over anyway.
 func (w *response) EnableFullDuplex() error { return nil }
 
 // ReadFrom implements io.ReaderFrom, so that io.Copy uses a buffer of the pool.
-func (w *response) ReadFrom(r io.Reader) (total int64, err error) {
-	buf := copies.Get().(*[]byte)
-	defer copies.Put(buf)
-	for empty := 0; ; {
-		n, rerr := r.Read(*buf)
-		if n > 0 {
-			empty = 0
-			m, werr := w.Write((*buf)[:n])
-			total += int64(m)
-			if werr != nil {
-				return total, werr
-			}
-		} else if empty++; rerr == nil && empty == 100 {
-			rerr = io.ErrNoProgress
-		}
-		if rerr == io.EOF {
-			return total, nil
-		}
-		if rerr != nil {
-			return total, rerr
-		}
-	}
-}
+func (w *response) ReadFrom(r io.Reader) (int64, error) { return copyTo(w, r) }
 
-// finish returns what Call returns when the handler has. If nothing was sent yet, that is a body of one
-// block, which gets a length.
+// finish returns what Call returns when the handler has. If nothing was sent yet, that is a body of
+// one block, which gets a length.
 func (w *response) finish() (gateway.Body, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -344,8 +323,8 @@ func (w *response) finish() (gateway.Body, error) {
 	return gateway.Bytes(), nil
 }
 
-// trailers returns the trailers, or nil if there are none or Trailers would drop them. As net/http does, it
-// leaves out fields that must not follow the body. w.mu is held.
+// trailers returns the trailers, or nil if there are none or Trailers would drop them. As net/http
+// does, it leaves out fields that must not follow the body. w.mu is held.
 func (w *response) trailers() (fields gateway.Headers) {
 	add := func(name string, list []string) {
 		if !mayTrail(name) {

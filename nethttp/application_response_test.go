@@ -121,7 +121,7 @@ func TestWhatAHandlerWrites(t *testing.T) {
 		}, `200 OK [[Content-Length 1] [Content-Type 1] [Location 1] [X-A 1] [X-A 2] [X-B 1] [X-B 2]] ["x"]`, "", false},
 		{"a line break in a header", "GET", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-A", "a\r\nX-Evil: 1") },
 			`500 Internal Server Error [[Content-Type text/plain] [Content-Length 26]] ["500 Internal Server Error\n"]`,
-			"gateway: GET /: invalid header: value \"a\\r\\nX-Evil: 1\" of X-A has a control character\n", false}, // E8
+			"gateway: GET /: invalid header: value \"a\\r\\nX-Evil: 1\" of X-A has a control character\n", false},
 		{"interim responses that nobody can send", "GET", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(103)
 			w.WriteHeader(100)
@@ -182,7 +182,7 @@ func TestWhatAHandlerWrites(t *testing.T) {
 	}
 }
 
-// FuzzResponse: whatever a handler sets, either start refuses it, or it arrives as it was.
+// Whatever header a handler sets, start refuses it or it arrives unchanged.
 func FuzzResponse(f *testing.F) {
 	f.Add(200, "X-A", "v", []byte("body"))
 	f.Add(103, "Content-Length", "1", []byte("body"))
@@ -214,7 +214,7 @@ func FuzzResponse(f *testing.F) {
 				t.Errorf("a write of a %d is no error", code)
 			}
 		}
-		// What Write took is sent; what it did not, it said.
+		// Write sends all that it counts, and returns an error for the rest.
 		if err == nil && code >= 200 && strings.Join(r.writes, "") != string(body[:taken]) {
 			t.Errorf("the body is %q, want %q, log %q", r.writes, body[:taken], log)
 		}

@@ -25,7 +25,7 @@ import (
 	"example.com/gateway/nethttp"
 )
 
-// A recorder is a transport that keeps each write.
+// A recorder is a transport that keeps each block.
 type recorder struct {
 	status  string
 	headers gateway.Headers
@@ -54,7 +54,7 @@ func (r *recorder) End(whole bool) error {
 	return nil
 }
 
-// environ is a request without a server.
+// environ returns a complete request with these variables and this body.
 func environ(vars map[string]string, body string) *gateway.Environ {
 	all := map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "www.example.com", "SERVER_PORT": "80", "PATH_INFO": "/"}
 	for name, value := range vars {
@@ -63,7 +63,8 @@ func environ(vars map[string]string, body string) *gateway.Environ {
 	return &gateway.Environ{Vars: all, URLScheme: "http", Input: strings.NewReader(body)}
 }
 
-// respond runs a handler for a request and returns its response, what went to Errors, and what Respond returned.
+// respond runs a handler for a request and returns its response, what went to Errors, and what
+// Respond returned.
 func respond(h http.HandlerFunc, env *gateway.Environ) (*recorder, string, error) {
 	var log bytes.Buffer
 	env.Errors = &log
@@ -72,7 +73,7 @@ func respond(h http.HandlerFunc, env *gateway.Environ) (*recorder, string, error
 	return r, log.String(), err
 }
 
-// requestOf is the request that a handler gets.
+// requestOf returns the request that a handler gets for an environ.
 func requestOf(t *testing.T, env *gateway.Environ) (r *http.Request) {
 	t.Helper()
 	if _, log, err := respond(func(_ http.ResponseWriter, got *http.Request) { r = got }, env); err != nil || log != "" || r == nil {
@@ -109,7 +110,8 @@ func TestAHandlerThatPanics(t *testing.T) {
 
 func panicHere() { panic("on purpose") }
 
-// TestAClientThatLeaves: httputil.ReverseProxy panics with ErrAbortHandler when the copy fails, and no log hears of it.
+// A handler may return when its client has left, or panic with http.ErrAbortHandler, as
+// httputil.ReverseProxy does. The log gets no line in either case.
 func TestAClientThatLeaves(t *testing.T) {
 	t.Parallel()
 	left := fmt.Errorf("%w: broken pipe", gateway.ErrDisconnected)
@@ -141,7 +143,7 @@ func TestAClientThatLeaves(t *testing.T) {
 	}
 }
 
-// TestAHandlerThatIsNotDoneWhenItReturns must reach neither this response nor another.
+// A handler that goes on after it has returned reaches neither its response nor another.
 func TestAHandlerThatIsNotDoneWhenItReturns(t *testing.T) {
 	t.Parallel()
 	var kept http.ResponseWriter
@@ -167,7 +169,7 @@ func TestAHandlerThatIsNotDoneWhenItReturns(t *testing.T) {
 	}
 }
 
-// TestTemporaryFilesAreRemoved: net/http's server does that after the handler.
+// As under an http.Server, the files of a form are removed when the handler has returned.
 func TestTemporaryFilesAreRemoved(t *testing.T) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -207,7 +209,7 @@ func TestANilHandlerIsTheDefault(t *testing.T) {
 	}
 }
 
-// TestExistingHandlers run as a CGI program and through Respond.
+// Handlers of the standard library run as a CGI program.
 func TestExistingHandlers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -263,7 +265,7 @@ func TestExistingHandlers(t *testing.T) {
 	}
 }
 
-// TestARoundTripChangesNothing: a handler behind Handler(Application(h)) answers as it does by itself.
+// A handler answers behind Handler and Application as it does by itself.
 func TestARoundTripChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -367,8 +369,8 @@ func TestARoundTripChangesNothing(t *testing.T) {
 			http2 := proto == "HTTP/2.0"
 			switch {
 			case r.URL.Path == "/trailers" && (http2 || r.Method == "HEAD"), http2 && (r.URL.Path == "/204" || r.URL.Path == "/304"):
-				// What differs is framing: trailers are not announced, and have no length before them, and a head without a
-				// body leaves before the end of the stream.
+				// The framing differs: trailers are not announced and no length is before them, and
+				// under HTTP/2 a head without a body leaves before the end of the stream.
 			case got != want[0]:
 				t.Errorf("%s %s:\n%s, want\n%s", r.Method, r.URL, got, want[0])
 			}

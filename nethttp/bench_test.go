@@ -22,7 +22,7 @@ func helloHandler(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "Hello World !\n")
 }
 
-// browserRequest is a request with the headers of a browser, as an http.Server makes it.
+// browserRequest returns a request with the headers of a browser, as an http.Server makes it.
 func browserRequest() *http.Request {
 	r := httptest.NewRequest("GET", "/hello/world?name=value", nil)
 	r.RemoteAddr = "127.0.0.1:51234"
@@ -38,7 +38,7 @@ func browserRequest() *http.Request {
 	return r
 }
 
-// dropping is a ResponseWriter that keeps nothing.
+// A dropping is a ResponseWriter that drops the response.
 type dropping struct{ header http.Header }
 
 func (d dropping) Header() http.Header         { return d.header }
@@ -47,7 +47,7 @@ func (d dropping) Write(p []byte) (int, error) { return len(p), nil }
 func (d dropping) Flush()                      {}
 func (d dropping) EnableFullDuplex() error     { return nil }
 
-// BenchmarkHello is what each direction adds to its handler or server.
+// BenchmarkHello shows what Handler and Application add to a handler.
 func BenchmarkHello(b *testing.B) {
 	app := gateway.ApplicationFunc(hello)
 	for _, c := range []struct {

@@ -1,13 +1,13 @@
-// Package nethttp connects gateway and net/http. It has a door for each way that one may want to go:
+// Package nethttp connects gateway and net/http, in four ways:
 //
-//   - [Server], with [Serve] for its defaults, is an HTTP server for an application. It has the limits
-//     and the graceful stop of the other servers of this module.
-//   - [Handler] and [Mount] make an application an http.Handler, for an http.Server, a ServeMux or a
-//     framework that a program has already. [EarlyHints] and [Trailers] have what only HTTP has.
-//   - [Application] makes an http.Handler an application, so that a Go web framework runs on every server
-//     of this module. [Environ] gets such a handler the environ.
-//   - [Request] makes an http.Request of an environ, for an application that wants forms, uploads, cookies
-//     or basic authentication from net/http.
+//   - [Server], with [Serve] for its defaults, is an HTTP server for an application. It has the
+//     limits and the graceful stop of the other servers of this module.
+//   - [Handler] and [Mount] make an application an http.Handler, for an http.Server, a ServeMux or
+//     a framework that a program has already. [EarlyHints] and [Trailers] have what only HTTP has.
+//   - [Application] makes an http.Handler an application, so that a Go web framework runs on every
+//     server of this module. [Environ] gets such a handler the environ.
+//   - [Request] makes an http.Request of an environ, for an application that wants forms, uploads,
+//     cookies or basic authentication from net/http.
 //
 // For instance:
 //
@@ -17,8 +17,8 @@
 //
 //	log.Fatal(fcgi.Serve(l, nethttp.Application(mux))) // handlers over FastCGI
 //
-// The table says what a handler, or an application, can do on each server, as a test has seen it. Where
-// it says "the host", the web server in front does it, and the server adds nothing of its own:
+// A handler or an application can do more on one server than on another. A test has looked. "The
+// host" is the web server in front: the feature is there if that has it.
 //
 //	                                          cgi         fcgi        scgi        uwsgi       nethttp
 //	Flush sends what was written              yes         yes         yes         yes         yes
@@ -34,6 +34,6 @@
 //	hijacking, WebSocket                      no          no          no          no          no
 //	a handler's files by sendfile             no          no          no          no          no
 //
-// net/http writes its own reason behind a status. The files that a handler writes are copied; a body
-// that is a file (gateway.Reader) goes out by sendfile(2) where the server can do that.
+// net/http writes its own reason behind a status. The files that a handler writes are copied; a
+// body that is a file (gateway.Reader) goes out by sendfile(2) where the server can do that.
 package nethttp

@@ -25,11 +25,13 @@ import (
 
 var update = flag.Bool("update", false, "write the table into doc.go")
 
-// A side is a server as a host or a client sees it: request sends a request with the variables to the application, and returns the
-// response as it comes, and how to leave.
+// A side is a column of the table: a server, seen from the web server in front or from the client.
 type side struct {
-	name    string
-	host    bool // there is a web server in front
+	name string
+	host bool // there is a web server in front
+
+	// request sends a request with the variables to the application. It returns the response as it
+	// comes, and a function that closes the connection.
 	request func(t *testing.T, app gateway.Application, vars []string) (response *bufio.Reader, leave func())
 }
 
@@ -56,7 +58,9 @@ var sides = []side{
 	})},
 }
 
-// pairs writes names and values with their lengths: in the way of FastCGI, both before both, or in that of uwsgi, each before each.
+// pairs returns names and values with their lengths. For FastCGI, length encodes a length, and both
+// lengths come before both strings. For uwsgi, length is nil, and each length comes before its
+// string.
 func pairs(vars []string, length func(int) string) (block string) {
 	for _, v := range vars {
 		name, value, _ := strings.Cut(v, "=")
@@ -107,7 +111,7 @@ func askCGI(t *testing.T, app gateway.Application, vars []string) (*bufio.Reader
 	return bufio.NewReader(r), func() { r.Close() }
 }
 
-// A fileWriter is a pipe that counts as a fileConn does.
+// A fileWriter is a pipe that counts files as a fileConn does.
 type fileWriter struct{ *os.File }
 
 func (w fileWriter) ReadFrom(r io.Reader) (int64, error) {
@@ -118,7 +122,8 @@ func (w fileWriter) ReadFrom(r io.Reader) (int64, error) {
 var tableVars = []string{"REQUEST_METHOD=GET", "SERVER_PROTOCOL=HTTP/2.0", "HTTPS=on", "PATH_INFO=/a/b", "QUERY_STRING=q", "REQUEST_URI=/a%2Fb?q", "REMOTE_ADDR=192.0.2.1",
 	"SERVER_NAME=x", "SERVER_PORT=443"}
 
-// answer runs a handler on a server and returns all of its response, with the records of FastCGI between.
+// answer runs an application on a server and returns all of the response. Under FastCGI the headers
+// of the records are in it.
 func (s side) answer(t *testing.T, app gateway.Application) string {
 	r, _ := s.request(t, app, tableVars)
 	all, _ := io.ReadAll(r)
@@ -136,7 +141,7 @@ func yes(ok bool) string {
 	return "no"
 }
 
-// probes are the rows: what is looked at, and how.
+// probes are the rows of the table.
 var probes = []struct {
 	name  string
 	probe func(t *testing.T, s side) string
@@ -242,7 +247,7 @@ var probes = []struct {
 			}
 		}), "no hijacker"))
 	}},
-	// What an application has for a body is another matter: see TestAFileGoesOutBySendfile.
+	// The files of applications are in TestAFileGoesOutBySendfile.
 	{"a handler's files by sendfile", func(t *testing.T, s side) string {
 		f := fileOf(t, []byte(strings.Repeat("x", 100_000)+"!"))
 		defer f.Close()
@@ -255,7 +260,8 @@ var probes = []struct {
 	}},
 }
 
-// askedFiles counts the bytes of files that came to the connections of asking, or to the stdout of askCGI, as files.
+// askedFiles counts the bytes that came to the connections of asking, or to the stdout of askCGI,
+// as parts of files.
 var askedFiles atomic.Int64
 
 func (s side) shows(t *testing.T, look func(r *http.Request) bool) string {
@@ -278,8 +284,8 @@ func overTLS(t *testing.T, look func(r *http.Request) bool) bool {
 	return <-result
 }
 
-// TestTheTableSeesFiles: what askedFiles does not count for a handler, it does for an application. Other servers send files past their
-// connection's methods.
+// askedFiles counts the file of an application, so that the row about the files of handlers means
+// something. The other servers send files without the methods of their connections.
 func TestTheTableSeesFiles(t *testing.T) {
 	for _, s := range sides {
 		if s.name != "nethttp" {
@@ -293,7 +299,7 @@ func TestTheTableSeesFiles(t *testing.T) {
 	}
 }
 
-// TestTheTableOfThePackageComment looks at what survives on each server and compares it with what the comment says.
+// The table of the package comment is what the probes find.
 func TestTheTableOfThePackageComment(t *testing.T) {
 	t.Parallel()
 	row := func(b *strings.Builder, name string, cells []string) {
@@ -316,7 +322,7 @@ func TestTheTableOfThePackageComment(t *testing.T) {
 		}
 		row(&b, p.name, cells)
 	}
-	const begin, end = "and the server adds nothing of its own:\n//\n", "//\n// net/http writes"
+	const begin, end = "the feature is there if that has it.\n//\n", "//\n// net/http writes"
 	source, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func show(h http.Handler, target string) {
 	fmt.Print(w.Code, " ", w.Body)
 }
 
-// An HTTP server that ends with an interrupt, when the requests that are going on have ended.
+// An HTTP server that ends on an interrupt, when the requests that are going on have ended.
 func ExampleServer() {
 	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)
@@ -139,7 +139,7 @@ func ExampleApplication() {
 	// Hello World !
 }
 
-// lf writes line ends as the output of an example has them.
+// An lf writes the line ends that the output of an example has.
 type lf struct{ w io.Writer }
 
 func (l lf) Write(p []byte) (int, error) {
@@ -147,7 +147,7 @@ func (l lf) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// What the web server knows of the client is in the environ.
+// A handler finds what the web server knows of the client in the environ.
 func ExampleEnviron() {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s at %s\n", nethttp.Environ(r).Vars["REMOTE_USER"], r.URL)
@@ -158,7 +158,7 @@ func ExampleEnviron() {
 	// Output: ada at /app/x
 }
 
-// A browser gets to know what the page will need while the page is still being made.
+// The browser fetches what the page needs while the application still makes the page.
 func ExampleEarlyHints() {
 	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if err := nethttp.EarlyHints(env, gateway.Headers{{"Link", "</style.css>; rel=preload; as=style"}}); err != nil {
@@ -171,7 +171,7 @@ func ExampleEarlyHints() {
 	// Output: 200 <link rel=stylesheet href=/style.css>
 }
 
-// A sum that is known when the body is.
+// A checksum follows the body, since it is known only then.
 func ExampleTrailers() {
 	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", gateway.Headers{{"Content-Type", "text/plain"}}, nil)

@@ -21,43 +21,45 @@ import (
 // other header:
 //
 //   - SERVER_NAME is the address to which the client has connected: "192.0.2.1", "[::1]" for IPv6,
-//     localhost for a Unix socket. The Host header, which the client is free to choose, is HTTP_HOST.
+//     localhost for a Unix socket. The Host header, which the client is free to choose, is
+//     HTTP_HOST.
 //   - REQUEST_URI is as the client has sent it. PATH_INFO is decoded, an encoded slash too.
 //   - SCRIPT_NAME is the part of the path that http.StripPrefix has taken away.
 //   - A header with a "_" in its name has no variable, since "X_User" would pass for "X-User".
 //     Neither has Proxy, which libraries take for configuration.
-//   - A body of unknown length has no CONTENT_LENGTH. HTTP_TRANSFER_ENCODING then says chunked, under
-//     HTTP/2 too.
+//   - A body of unknown length has no CONTENT_LENGTH. HTTP_TRANSFER_ENCODING then says chunked,
+//     under HTTP/2 too.
 //
 // Under TLS, Vars also has HTTPS=on, SSL_PROTOCOL, SSL_CIPHER (the IANA's name of it), SSL_TLS_SNI,
 // SSL_SESSION_RESUMED and SSL_CLIENT_VERIFY. The last is NONE if the client has sent no
-// certificate, GENEROUS if nobody has verified it, and SUCCESS otherwise. Only with SUCCESS there are
-// SSL_CLIENT_S_DN, SSL_CLIENT_S_DN_CN, SSL_CLIENT_I_DN, SSL_CLIENT_M_SERIAL, SSL_CLIENT_V_START and
-// SSL_CLIENT_V_END. Extra["nethttp.tls"] is the *tls.ConnectionState; without TLS, Extra is nil.
+// certificate, GENEROUS if nobody has verified it, and SUCCESS otherwise. Only with SUCCESS there
+// are SSL_CLIENT_S_DN, SSL_CLIENT_S_DN_CN, SSL_CLIENT_I_DN, SSL_CLIENT_M_SERIAL, SSL_CLIENT_V_START
+// and SSL_CLIENT_V_END. Extra["nethttp.tls"] is the *tls.ConnectionState; without TLS, Extra is
+// nil.
 //
-// Errors is the http.Server's ErrorLog. Multithread is true, Multiprocess and RunOnce are false. The
-// Context has the values that other handlers have put into the request's. It ends
+// Errors is the http.Server's ErrorLog. Multithread is true, Multiprocess and RunOnce are false.
+// The Context has the values that other handlers have put into the request's. It ends
 //
-//   - with gateway.ErrDisconnected when the client is gone. Under HTTP/1, net/http notices that once
-//     the body was read to its end;
-//   - with context.DeadlineExceeded when a Read of Input meets a deadline that somebody has set, such as
-//     the http.Server's ReadTimeout;
+//   - with gateway.ErrDisconnected when the client is gone. Under HTTP/1, net/http notices that
+//     once the body was read to its end;
+//   - with context.DeadlineExceeded when a Read of Input meets a deadline that somebody has set,
+//     such as the http.Server's ReadTimeout;
 //   - with the cause that the request's own context has. Let an http.Server's BaseContext end with
 //     gateway.ErrShutdown; [Server] does that.
 //
 // The client gets each block of the body when the application yields it. A file, which is a
 // gateway.Reader of an *os.File, goes out by sendfile(2) where net/http can do that: under HTTP/1
-// without TLS, for a response that has a Content-Length. A handler between, with a ResponseWriter of
-// its own, must pass on io.ReaderFrom for that, and Flush for the blocks.
+// without TLS, for a response that has a Content-Length. A handler between, with a ResponseWriter
+// of its own, must pass on io.ReaderFrom for that, and Flush for the blocks.
 //
-// net/http writes its own reason behind the status. Nobody guesses a Content-Type. A response that is
-// cut off ends with panic(http.ErrAbortHandler), after the body's Close: net/http then closes the
-// connection or resets the stream.
+// net/http writes its own reason behind the status. Nobody guesses a Content-Type. A response that
+// is cut off ends with panic(http.ErrAbortHandler), after the body's Close: net/http then closes
+// the connection or resets the stream.
 //
-// The application may read its body while it sends its response. Handler reads and drops the bytes that
-// the application has left, up to 64 MiB and for up to 5 seconds, so that the client gets to read the
-// response. Upgrades, such as WebSocket, are not possible. Limits are the http.Server's, whose zero
-// value has no timeout; [Server] has limits that are on.
+// The application may read its body while it sends its response. Handler reads and drops the bytes
+// that the application has left, up to 64 MiB and for up to 5 seconds, so that the client gets to
+// read the response. Upgrades, such as WebSocket, are not possible. Limits are the http.Server's,
+// whose zero value has no timeout; [Server] has limits that are on.
 func Handler(app gateway.Application) http.Handler { return Mount("", app) }
 
 // Mount is [Handler] for an application below a path. With the prefix "/blog", the request for
@@ -97,8 +99,8 @@ func newHandler(app gateway.Application, prefix string, limits request.Limits, s
 
 func isPrefix(prefix string) bool { return prefix == "" || prefix[0] == '/' }
 
-// An exchange is one request and its response, of which it is the transport. No exchange is used for
-// a second request, so that whatever an application keeps of one request cannot reach another.
+// An exchange is one request and its response, of which it is the transport. No exchange is used
+// for a second request, so that whatever an application keeps of one request cannot reach another.
 type exchange struct {
 	h       *handler
 	w       http.ResponseWriter
@@ -154,8 +156,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, refusal error) {
 	x.startWrite() // net/http sends the last chunk when the handler has returned
 }
 
-// respond calls the application. Then everything is useless that the application may have kept, also
-// when the application has ended the goroutine.
+// respond calls the application. Then everything is useless that the application may have kept,
+// also when the application has ended the goroutine.
 func (x *exchange) respond(app gateway.Application) {
 	defer func() {
 		x.mu.Lock()

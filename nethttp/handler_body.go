@@ -11,8 +11,8 @@ import (
 	"example.com/gateway/request"
 )
 
-// The body of a request: an exchange as the source of the application's Input, and what becomes of the
-// bytes that the application leaves.
+// The body of a request: an exchange as the source of the application's Input, and what becomes of
+// the bytes that the application leaves.
 
 // A bodyState says how far a body was read.
 type bodyState uint8
@@ -25,11 +25,12 @@ const (
 
 const (
 	// chunkBytes is how many bytes of a body of unknown length the client has to send within one
-	// ReadTimeout. Within a chunk of HTTP/1, a Read of net/http returns only when it has filled its buffer.
+	// ReadTimeout. Within a chunk of HTTP/1, a Read of net/http returns only when it has filled its
+	// buffer.
 	chunkBytes = 16 << 10
 
-	// maxKept is up to which length an unread body is worth reading for the sake of the next request on
-	// the connection. It is net/http's.
+	// maxKept is up to which length an unread body is worth reading for the sake of the next
+	// request on the connection. It is net/http's.
 	maxKept = 256 << 10
 )
 
@@ -47,8 +48,8 @@ func (x *exchange) beginBody() {
 	x.env.Input = request.NewBody((*input)(x), -1, x.h.limits.MaxBodyBytes)
 }
 
-// An input reads the body from net/http, which decodes its chunks, returns io.ErrUnexpectedEOF when it
-// is cut short, and sends a 100 (Continue) on the first Read (R114).
+// An input reads the body from net/http, which decodes its chunks, returns io.ErrUnexpectedEOF when
+// it is cut short, and sends a 100 (Continue) on the first Read (R114).
 type input exchange
 
 func (in *input) Read(p []byte) (n int, err error) {
@@ -121,8 +122,8 @@ func (x *exchange) awaitReads() {
 	}
 }
 
-// mustClose reports whether the connection is to end with the response, since the body is likely never
-// read to its end: the next request would have to be found behind it. The head must say so.
+// mustClose reports whether the connection is to end with the response, since the body is likely
+// never read to its end: the next request would have to be found behind it. The head must say so.
 func (x *exchange) mustClose() bool {
 	if x.r.ProtoMajor != 1 {
 		return false // a stream ends by itself
@@ -140,8 +141,8 @@ func (x *exchange) mustClose() bool {
 	return waits || x.r.ContentLength < 0 || x.r.ContentLength > maxKept
 }
 
-// finishBody reads the rest of the body, so that the client gets to read the response, and that net/http
-// finds the next request behind the body.
+// finishBody reads the rest of the body, so that the client gets to read the response, and that
+// net/http finds the next request behind the body.
 func (x *exchange) finishBody() {
 	if x.r.ProtoMajor != 1 || x.bodyState() == bodyEnded {
 		return

@@ -18,7 +18,7 @@ import (
 	"example.com/gateway/nethttp"
 )
 
-// TestABodyThatIsNotRead: the answer arrives (E21), and what is left of the body never becomes a request (E22).
+// The client gets the answer, and the rest of the body never becomes a request.
 func TestABodyThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -71,7 +71,7 @@ func TestABodyThatIsNotRead(t *testing.T) {
 	}
 }
 
-// TestABodyThatFailedIsNotTheNextRequest: after a chunk that is none, nobody knows where the request ends.
+// After a malformed chunk nobody knows where the request ends.
 func TestABodyThatFailedIsNotTheNextRequest(t *testing.T) {
 	t.Parallel()
 	for _, late := range []bool{false, true} {
@@ -101,7 +101,7 @@ func TestABodyThatFailedIsNotTheNextRequest(t *testing.T) {
 	}
 }
 
-// TestABodyThatIsTooLargeEndsTheConnectionCleanly: what a handler around refuses is no reason to break the response.
+// A body that a handler around refuses is no reason to cut the response off.
 func TestABodyThatIsTooLargeEndsTheConnectionCleanly(t *testing.T) {
 	t.Parallel()
 	h := nethttp.Handler(appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -121,7 +121,7 @@ func TestABodyThatIsTooLargeEndsTheConnectionCleanly(t *testing.T) {
 	}
 }
 
-// TestAnApplicationReadsWhileItSends needs full duplex: net/http would throw the rest of the body away.
+// Without full duplex, net/http would drop the rest of the body when the head goes out.
 func TestAnApplicationReadsWhileItSends(t *testing.T) {
 	t.Parallel()
 	echo := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -187,7 +187,8 @@ func TestContinueIsSentOnTheFirstRead(t *testing.T) {
 	}
 }
 
-// TestAClientThatStallsItsBodyHasFiveSeconds: it has its answer, and then the connection ends.
+// A client that stops in the middle of its body gets its answer. Five seconds later the connection
+// ends.
 func TestAClientThatStallsItsBodyHasFiveSeconds(t *testing.T) {
 	for _, request := range []string{
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789",

@@ -11,8 +11,8 @@ import (
 
 // What an application's Context and Errors are under net/http.
 
-// A parent is the parent of the application's Context. It has the values of the request's own context,
-// and says why that has ended.
+// A parent is the parent of the application's Context. It has the values of the request's own
+// context, and says why that has ended.
 type parent exchange
 
 var _ context.Context = (*parent)(nil)
@@ -41,8 +41,8 @@ func exchangeOf(env *gateway.Environ) *exchange {
 	return x
 }
 
-// cause says why the request's own context has ended, or nil. net/http cancels it without a cause when
-// the client is gone, and also when a read from the connection has met a deadline.
+// cause says why the request's own context has ended, or nil. net/http cancels it without a cause
+// when the client is gone, and also when a read from the connection has met a deadline.
 func (x *exchange) cause() error {
 	ctx := x.r.Context()
 	if ctx.Err() == nil {

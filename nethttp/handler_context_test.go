@@ -27,7 +27,7 @@ func TestErrorsGoesToTheServersLog(t *testing.T) {
 	}))})
 	answer := send(t, addr, "GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 500 ") || strings.Contains(answer, "on purpose") {
-		t.Errorf("the answer is %q (D9)", answer)
+		t.Errorf("the answer is %q", answer)
 	}
 	got := lines.String()
 	if !strings.HasPrefix(got, "http: a line\nhttp: gateway: GET /x: panic: on purpose\ngoroutine ") || strings.Contains(got, "http: panic serving") {
@@ -35,7 +35,7 @@ func TestErrorsGoesToTheServersLog(t *testing.T) {
 	}
 }
 
-// TestTheCauseOfTheContextsEnd: D10, "context.Cause says which".
+// context.Cause says why the Context has ended.
 func TestTheCauseOfTheContextsEnd(t *testing.T) {
 	t.Parallel()
 	waiting := func(begun chan struct{}, ended chan error) gateway.Application {
@@ -129,7 +129,6 @@ func TestTheCauseOfTheContextsEnd(t *testing.T) {
 	})
 }
 
-// TestABodyThatRunsOutOfTimeEndsTheContext: D10.
 func TestABodyThatRunsOutOfTimeEndsTheContext(t *testing.T) {
 	t.Parallel()
 	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -172,7 +171,7 @@ func TestABodyThatRunsOutOfTimeEndsTheContext(t *testing.T) {
 	})
 }
 
-// Nobody asks for Done, and the response that has begun does not go on.
+// The response does not go on, even if nobody has asked for Done.
 func TestABodyThatRunsOutOfTimeEndsTheResponse(t *testing.T) {
 	t.Parallel()
 	var lines lines
@@ -207,7 +206,7 @@ func TestABodyThatRunsOutOfTimeEndsTheResponse(t *testing.T) {
 	}
 }
 
-// TestAClientThatLeavesInItsBody is what that must not be taken for.
+// A client that leaves in the middle of its body is not taken for one that runs out of time.
 func TestAClientThatLeavesInItsBody(t *testing.T) {
 	t.Parallel()
 	begun, ended := make(chan struct{}, 1), make(chan error, 1)
@@ -238,7 +237,8 @@ func TestAClientThatLeavesInItsBody(t *testing.T) {
 	})
 }
 
-// TestAReadThatHangsDoesNotKeepTheContext: a handler around may end it while its own body goes on for ever.
+// A handler around may end the request's context while a Read of the body hangs. The application's
+// Context ends all the same.
 func TestAReadThatHangsDoesNotKeepTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -259,7 +259,7 @@ func TestAReadThatHangsDoesNotKeepTheContext(t *testing.T) {
 	})
 }
 
-// A lateBody ends the request's context and only then lets its Read return, as that of net/http does.
+// A lateBody ends the request's context before its Read returns, as the body of net/http does.
 type lateBody struct{ cancel func() }
 
 func (b lateBody) Read([]byte) (int, error) {
@@ -270,7 +270,8 @@ func (b lateBody) Read([]byte) (int, error) {
 
 func (b lateBody) Close() error { return nil }
 
-// TestTheCauseWaitsForTheRead: it does not depend on who hears first that net/http has ended the request's context.
+// The cause does not depend on which goroutine first sees that net/http has ended the request's
+// context.
 func TestTheCauseWaitsForTheRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -13,8 +13,8 @@ import (
 	"example.com/gateway/request"
 )
 
-// paths splits the path of a request into SCRIPT_NAME and PATH_INFO. It reports false if the request is
-// not for what is mounted here.
+// paths splits the path of a request into SCRIPT_NAME and PATH_INFO. It reports false if the
+// request is not for what is mounted here.
 func (h *handler) paths(r *http.Request) (script, path string, ok bool) {
 	path = r.URL.Path
 	if path == "*" { // OPTIONS * is about the server (C14: PATH_INFO is empty or starts with a slash)
@@ -38,9 +38,9 @@ func (h *handler) paths(r *http.Request) (script, path string, ok bool) {
 	return script, path, true
 }
 
-// stripped returns what http.StripPrefix, or another handler around this one, has taken from the front
-// of the path that the client has sent. It returns "" if the path is not the end of that path: then
-// somebody has rewritten it.
+// stripped returns what http.StripPrefix, or another handler around this one, has taken from the
+// front of the path that the client has sent. It returns "" if the path is not the end of that
+// path: then somebody has rewritten it.
 func stripped(r *http.Request, path string) string {
 	raw, _, _ := strings.Cut(r.RequestURI, "?")
 	if raw == path || raw == "" || raw == "*" || r.Method == http.MethodConnect {
@@ -104,8 +104,8 @@ func (h *handler) fill(env *gateway.Environ, r *http.Request, script, path strin
 	case r.ContentLength > 0 || r.ContentLength == 0 && r.Header["Content-Length"] != nil:
 		add("CONTENT_LENGTH", strconv.FormatInt(r.ContentLength, 10))
 	case r.ContentLength < 0:
-		// CGI has no other way to say that there is a body of unknown length. HTTP/2 has no such header, but
-		// Apache says it so too.
+		// CGI has no other way to say that there is a body of unknown length. HTTP/2 has no such
+		// header, but Apache says it so too.
 		add("HTTP_TRANSFER_ENCODING", "chunked")
 	}
 	if r.TLS != nil {
@@ -116,8 +116,8 @@ func (h *handler) fill(env *gateway.Environ, r *http.Request, script, path strin
 	return err
 }
 
-// variables returns how many variables fill makes of a request without TLS. It is exact, since a map that is
-// too small, or twice as large as need be, costs more than all the rest of fill.
+// variables returns how many variables fill makes of a request without TLS. It is exact, since a
+// map that is too small, or twice as large as need be, costs more than all the rest of fill.
 func variables(r *http.Request, script, path string) int {
 	n := 13 + len(r.Header)
 	for _, value := range [...]string{script, path, r.URL.RawQuery, r.Host} {
@@ -138,7 +138,8 @@ type local struct {
 // scheme's.
 var localhost = &local{name: "localhost"}
 
-// localOf returns the local of a request. h keeps the last one, since most requests come to one address.
+// localOf returns the local of a request. h keeps the last one, since most requests come to one
+// address.
 func (h *handler) localOf(ctx context.Context) *local {
 	tcp, ok := ctx.Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !ok {
@@ -160,8 +161,8 @@ func (h *handler) localOf(ctx context.Context) *local {
 	return l
 }
 
-// splitRemote splits the address of the client (C17: without brackets). A Unix socket has none. A handler
-// around this one may have put an address without a port there.
+// splitRemote splits the address of the client (C17: without brackets). A Unix socket has none. A
+// handler around this one may have put an address without a port there.
 func splitRemote(addr string) (host, port string) {
 	if i := strings.LastIndexByte(addr, ':'); i >= 0 && i < len(addr)-1 {
 		host, port = addr[:i], addr[i+1:]

@@ -76,14 +76,14 @@ func TestVariablesOfARequest(t *testing.T) {
 			wantVars(t, env, c.want)
 			for name := range env.Vars {
 				if name == "HTTP_PROXY" || strings.HasPrefix(name, "HTTP_CONTENT_LENGTH") || name == "HTTP_CONTENT_TYPE" {
-					t.Errorf("%s is there (D6)", name)
+					t.Errorf("%s is there", name)
 				}
 			}
 		})
 	}
 }
 
-// TestManyAddressesOfOneServer: a kept name must not be another connection's.
+// The name that a handler keeps is not used for connections to another address.
 func TestManyAddressesOfOneServer(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -144,7 +144,7 @@ func TestWhereAnApplicationIsMounted(t *testing.T) {
 	nethttp.Mount("blog", app)
 }
 
-// What ends strings elsewhere is refused, as behind every other server, before an application sees it.
+// A NUL ends a string for a C library. As on every other server, the request is refused.
 func TestNULInAPathIsRefused(t *testing.T) {
 	called := false
 	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {

@@ -11,17 +11,17 @@ import (
 	"example.com/gateway/internal/header"
 )
 
-// EarlyHints sends a 103 (Early Hints) with the headers, usually Link, before the response begins. env
-// is the environ of the request.
+// EarlyHints sends a 103 (Early Hints) with the headers, usually Link, before the response begins.
+// env is the environ of the request.
 //
-// It is for requests that came through [Handler], [Mount] or [Server]. It does nothing for any other
-// request, nor for a client of HTTP/1.0, which knows no interim responses. A server or middleware that
-// has its own way sets Extra["nethttp.early_hints"] to a func(gateway.Headers) error, which EarlyHints
-// then calls instead.
+// It is for requests that came through [Handler], [Mount] or [Server]. It does nothing for any
+// other request, nor for a client of HTTP/1.0, which knows no interim responses. A server or
+// middleware that has its own way sets Extra["nethttp.early_hints"] to a func(gateway.Headers)
+// error, which EarlyHints then calls instead.
 //
-// It returns an error that wraps gateway.ErrHeader or gateway.ErrContentLength for a header that start
-// would refuse, gateway.ErrHeadersSent when the response has begun, and gateway.ErrEnded when the
-// response is over. Only the goroutine of Call or of the iteration may call it.
+// It returns an error that wraps gateway.ErrHeader or gateway.ErrContentLength for a header that
+// start would refuse, gateway.ErrHeadersSent when the response has begun, and gateway.ErrEnded when
+// the response is over. Only the goroutine of Call or of the iteration may call it.
 func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
 	if err := check(headers, mayHint); err != nil {
 		return err
@@ -63,15 +63,17 @@ func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
 	return nil
 }
 
-// Trailers sets the fields that follow the body, in place of those of an earlier call. An application
-// may call it at any time before the response is over. env is the environ of the request.
+// Trailers sets the fields that follow the body, in place of those of an earlier call. An
+// application may call it at any time before the response is over. env is the environ of the
+// request.
 //
-// It is for the same requests as [EarlyHints], and Extra["nethttp.trailers"] is called instead if it is
-// a func(gateway.Headers) error. The trailers are lost where the protocol has no place for them: under
-// HTTP/1.0, and under HTTP/1.1 behind a Content-Length, which a body of one block gets.
+// It is for the same requests as [EarlyHints], and Extra["nethttp.trailers"] is called instead if
+// it is a func(gateway.Headers) error. The trailers are lost where the protocol has no place for
+// them: under HTTP/1.0, and under HTTP/1.1 behind a Content-Length, which a body of one block gets.
 //
-// It returns the errors of EarlyHints but gateway.ErrHeadersSent. gateway.ErrHeader is also for a field
-// that says how to read the body, such as Content-Type. The goroutine rule of EarlyHints holds.
+// It returns the errors of EarlyHints but gateway.ErrHeadersSent. gateway.ErrHeader is also for a
+// field that says how to read the body, such as Content-Type. The goroutine rule of EarlyHints
+// holds.
 func Trailers(env *gateway.Environ, headers gateway.Headers) error {
 	if err := check(headers, mayTrail); err != nil {
 		return err
@@ -110,8 +112,8 @@ func hasTrailers(env *gateway.Environ) bool {
 // mayHint reports whether a field may be in early hints.
 func mayHint(name string) bool { return header.KindOf(name) != header.ContentLength }
 
-// mayTrail reports whether a field may follow the body. A field may not if it says how to frame, route or
-// process what came before it (RFC 9110, 6.5.1).
+// mayTrail reports whether a field may follow the body. A field may not if it says how to frame,
+// route or process what came before it (RFC 9110, 6.5.1).
 func mayTrail(name string) bool {
 	if header.KindOf(name) != header.Ordinary {
 		return false
@@ -124,8 +126,8 @@ var notInTrailers = []string{
 	"Authorization", "Cache-Control", "Content-Encoding", "Content-Range", "Host", "Set-Cookie", "WWW-Authenticate",
 }
 
-// check returns an error if a field is not allowed here, and if start would refuse the fields. It asks start
-// itself.
+// check returns an error if a field is not allowed here, and if start would refuse the fields. It
+// asks start itself.
 func check(fields gateway.Headers, isAllowed func(name string) bool) (err error) {
 	for _, field := range fields {
 		if !isAllowed(field[0]) {

@@ -79,7 +79,7 @@ func TestEarlyHintsAndTrailers(t *testing.T) {
 	})
 }
 
-// TestMiddlewareTakesEarlyHintsOver: what replaces a function of the server is asked first (R123).
+// The functions in Extra are called instead of the server's (R123).
 func TestMiddlewareTakesEarlyHintsOver(t *testing.T) {
 	t.Parallel()
 	var hinted, trailed gateway.Headers
@@ -101,7 +101,8 @@ func TestMiddlewareTakesEarlyHintsOver(t *testing.T) {
 	}
 }
 
-// A handler's fields that must not follow the body are left out, as under net/http. The response is whole.
+// A handler's fields that must not follow the body are left out, as under net/http. The response is
+// whole.
 func TestFieldsThatAreNoTrailers(t *testing.T) {
 	t.Parallel()
 	var trailed gateway.Headers

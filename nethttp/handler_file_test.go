@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/nethttp"
 )
 
-// A fileListener counts the bytes that come to its connections' ReadFrom in the form from which package net makes a sendfile(2): an
-// io.LimitedReader on an *os.File.
+// A fileListener counts the bytes that its connections' ReadFrom gets as an io.LimitedReader on an
+// *os.File. Package net sends these by sendfile(2).
 type fileListener struct {
 	net.Listener
 	bytes *atomic.Int64
@@ -52,8 +52,8 @@ func countFile(r io.Reader, bytes *atomic.Int64) {
 	}
 }
 
-// A hookedWriter does something after each Write. It is no io.ReaderFrom, as most writers that handlers put around net/http's; a
-// hookedReaderFrom is.
+// A hookedWriter calls hook after each Write. Like most writers that handlers put around
+// net/http's, it is no io.ReaderFrom. A hookedReaderFrom is.
 type hookedWriter struct {
 	http.ResponseWriter
 	hook func()
@@ -73,7 +73,7 @@ func (w hookedReaderFrom) ReadFrom(r io.Reader) (int64, error) {
 	return w.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
 }
 
-// hooked puts a hookedWriter around h's. In HTTP/1 it is an io.ReaderFrom if that is wanted.
+// hooked gives h a hookedWriter, or under HTTP/1 a hookedReaderFrom if readerFrom is true.
 func hooked(h http.Handler, readerFrom bool, hook func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hw := hookedWriter{w, hook}
@@ -85,7 +85,7 @@ func hooked(h http.Handler, readerFrom bool, hook func()) http.Handler {
 	})
 }
 
-// fileOf makes a file with content. It is open, at its start, and whoever gets it closes it.
+// fileOf makes a file with this content, and returns it open at its start. The caller closes it.
 func fileOf(t *testing.T, content []byte) *os.File {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -105,7 +105,7 @@ func lengthOf(n int64) gateway.Headers {
 	return gateway.Headers{{"Content-Length", strconv.FormatInt(n, 10)}}
 }
 
-// R134-R137, wherever the bytes go: nothing of a file is lost, doubled, or sent beyond its length.
+// No byte of a file is lost, doubled, or sent beyond the length (R134-R137).
 func TestAFileArrivesAsItIs(t *testing.T) {
 	t.Parallel()
 	const size = 1<<20 + 5
@@ -177,7 +177,8 @@ func TestAFileArrivesAsItIs(t *testing.T) {
 	}
 }
 
-// What has a length and need not be encoded comes to the connection as a file, but for the block that went out with the head.
+// A file whose response has a length and needs no encoding comes to the connection as a file. Its
+// first block does not, since it goes out with the head.
 func TestAFileGoesOutBySendfile(t *testing.T) {
 	t.Parallel()
 	content := bytes.Repeat([]byte("0123456789abcde\n"), 1<<16)
@@ -258,12 +259,13 @@ func TestAClientThatLeavesInAFile(t *testing.T) {
 		eachProtocol(t, h, look)
 		t.Run("a writer that is no io.ReaderFrom", func(t *testing.T) { eachProtocol(t, hooked(h, false, func() {}), look) })
 		if got := lines.String(); got != "" {
-			t.Errorf("%v: the log is %q (T35)", headers, got)
+			t.Errorf("%v: the log is %q", headers, got)
 		}
 	}
 }
 
-// A file that cannot be read any more is nobody's leaving: the response breaks, and the log says why.
+// If a file cannot be read any more, the client is not taken for gone: the response is cut off, and
+// the log says why.
 func TestAFileThatFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -306,14 +308,14 @@ func TestAFileThatFails(t *testing.T) {
 				t.Errorf("%s: the cause is %v", c.name, err)
 			}
 		})
-		// Close has something to say of a closed file, too.
+		// The file's Close logs an error too.
 		if got := lines.String(); strings.Count(got, c.want)-strings.Count(got, ": close ") != 3 {
 			t.Errorf("%s: the log is %q, want %q for each protocol", c.name, got, c.want)
 		}
 	}
 }
 
-// A tornFile is a file of which the system would read more than its Read does.
+// A tornFile is a file whose Read fails where the system could read on.
 type tornFile struct {
 	*os.File
 	left int

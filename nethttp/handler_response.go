@@ -14,7 +14,8 @@ import (
 )
 
 // The response of an application: an exchange as a gateway.Transport, which hands everything to
-// net/http at once. net/http holds it back until Flush, or until there is more than fits its buffers.
+// net/http at once. net/http holds it back until Flush, or until there is more than fits its
+// buffers.
 
 var _ gateway.Transport = (*exchange)(nil)
 
@@ -44,7 +45,7 @@ func (x *exchange) WriteHead(status string, headers gateway.Headers) error {
 		h[name] = values[i : i+1 : i+1]
 	}
 	if _, found := h["Content-Type"]; !found {
-		h["Content-Type"] = nil // so that net/http guesses none (D4)
+		h["Content-Type"] = nil // so that net/http guesses none
 	}
 	if x.mustClose() || x.h.stopping.Err() != nil {
 		h["Connection"] = []string{"close"} // under HTTP/2 net/http then sends a GOAWAY
@@ -67,8 +68,8 @@ func (x *exchange) Write(block []byte) (n int, err error) {
 	return n, nil
 }
 
-// Flush implements gateway.Transport. A handler around this one may have a ResponseWriter that cannot
-// flush, and then decides by itself when the client gets a block.
+// Flush implements gateway.Transport. A handler around this one may have a ResponseWriter that
+// cannot flush, and then decides by itself when the client gets a block.
 func (x *exchange) Flush() error {
 	x.startWrite()
 	defer x.endWrite()
@@ -91,8 +92,8 @@ func (x *exchange) End(whole bool) error {
 	return err
 }
 
-// lost returns the error of a write, and ends the Context. The client is gone, unless a handler around
-// this one has given up by itself.
+// lost returns the error of a write, and ends the Context. The client is gone, unless a handler
+// around this one has given up by itself.
 func (x *exchange) lost(err error) error {
 	if err == nil {
 		return nil

@@ -73,7 +73,7 @@ func TestNothingIsMadeUp(t *testing.T) {
 	}
 }
 
-// TestOneWrite: a response of one block costs one write, and a stream one for each block.
+// A response of one block costs one write, and a stream costs one for each block.
 func TestOneWrite(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -135,7 +135,7 @@ func (c *countingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestABrokenResponseIsCut: panic(http.ErrAbortHandler) comes after Close, and a log has the fault, once.
+// The panic with http.ErrAbortHandler comes after the body's Close, and the log has the fault once.
 func TestABrokenResponseIsCut(t *testing.T) {
 	t.Parallel()
 	var lines lines

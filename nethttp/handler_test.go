@@ -25,7 +25,7 @@ import (
 
 type appFunc = gateway.ApplicationFunc
 
-// environOf is the environ that an application gets for a request, without a connection.
+// environOf returns the environ that an application gets for a request without a connection.
 func environOf(t *testing.T, r *http.Request, wrap ...func(http.Handler) http.Handler) *gateway.Environ {
 	t.Helper()
 	var env *gateway.Environ
@@ -40,7 +40,7 @@ func environOf(t *testing.T, r *http.Request, wrap ...func(http.Handler) http.Ha
 	return env
 }
 
-// answering is an application with these headers and body.
+// answering returns an application that answers with this status, these headers and this body.
 func answering(status string, headers gateway.Headers, body func() gateway.Body) gateway.Application {
 	return appFunc(func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start(status, headers, nil)
@@ -48,7 +48,8 @@ func answering(status string, headers gateway.Headers, body func() gateway.Body)
 	})
 }
 
-// send sends a request as it is and returns the whole answer, until the server closes the connection.
+// send sends a request as it is and returns the whole answer, until the server closes the
+// connection.
 func send(t *testing.T, addr, request string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -67,7 +68,7 @@ func send(t *testing.T, addr, request string) string {
 	return string(answer)
 }
 
-// lines is a log that a test can look at.
+// A lines is a log that a test can look at.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -85,7 +86,8 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// until waits for a channel and says for what, if that does not happen.
+// until waits for a channel. If nothing comes, the test fails, and the message says what was waited
+// for.
 func until[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
@@ -119,7 +121,7 @@ func TestTimeoutHandlerAround(t *testing.T) {
 	}
 }
 
-// get is a request over a real connection, with the interim responses it got.
+// get sends a GET, and returns the response, its body and the interim responses.
 func get(t *testing.T, client *http.Client, url string) (*http.Response, string, []string) {
 	t.Helper()
 	var hints []string
@@ -278,7 +280,7 @@ func TestEachProtocol(t *testing.T) {
 	})
 }
 
-// TestGoexitEndsTheConnection: t.FailNow does it, and nobody may wait for ever.
+// An application that ends its goroutine, as t.FailNow does, leaves no client waiting.
 func TestGoexitEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
@@ -339,7 +341,7 @@ func TestMountKeepsTheRules(t *testing.T) {
 	})
 }
 
-// logging has what goes to Errors in a log, whichever server it is under.
+// logging returns h with b as the log of its http.Server.
 func logging(h http.Handler, b io.Writer) http.Handler {
 	s := &http.Server{ErrorLog: log.New(b, "", 0)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -347,7 +349,7 @@ func logging(h http.Handler, b io.Writer) http.Handler {
 	})
 }
 
-// TestNoGoroutineIsLeft after clients that came and went in all ways.
+// Clients come and leave in all ways, and no goroutine is left.
 func TestNoGoroutineIsLeft(t *testing.T) {
 	h := nethttp.Handler(nethttp.Application(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		done := r.Context().Done()
@@ -398,7 +400,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	}
 }
 
-// FuzzHandler: no request makes Handler panic, or breaks what Environ.Vars promises.
+// No request makes Handler panic, or breaks the promises of Environ.Vars.
 func FuzzHandler(f *testing.F) {
 	f.Add("GET", "/a%2Fb?q", "/a/b", "X-A", "v", "192.0.2.1:99", "/blog")
 	f.Add("OPTIONS", "*", "*", "Proxy", "v", "@", "")

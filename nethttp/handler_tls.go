@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// addTLS adds the variables that Apache's mod_ssl has (R36), as far as crypto/tls knows them. It says
-// who the client is only if somebody has verified the client's certificate: an application that looks at
-// SSL_CLIENT_S_DN and not at SSL_CLIENT_VERIFY must not be fooled.
+// addTLS adds the variables that Apache's mod_ssl has (R36), as far as crypto/tls knows them. It
+// says who the client is only if somebody has verified the client's certificate: an application
+// that looks at SSL_CLIENT_S_DN and not at SSL_CLIENT_VERIFY must not be fooled.
 func addTLS(add func(name, value string), state *tls.ConnectionState) {
 	add("HTTPS", "on")
 	if state.Version != 0 {
@@ -41,7 +41,8 @@ func addTLS(add func(name, value string), state *tls.ConnectionState) {
 	add("SSL_CLIENT_V_END", c.NotAfter.UTC().Format(layout))
 }
 
-// protocolOf returns OpenSSL's name of a version: "TLSv1.3" for "TLS 1.3", and "TLSv1" for "TLS 1.0".
+// protocolOf returns OpenSSL's name of a version: "TLSv1.3" for "TLS 1.3", and "TLSv1" for "TLS
+// 1.0".
 func protocolOf(version uint16) string {
 	name := strings.Replace(tls.VersionName(version), "TLS ", "TLSv", 1)
 	return strings.TrimSuffix(name, ".0")

@@ -16,31 +16,32 @@ import (
 	"example.com/gateway/request"
 )
 
-// Serve accepts HTTP connections from l and serves app on them, with the limits of a zero [Server]. It
-// returns what [Server.Serve] returns.
+// Serve accepts HTTP connections from l and serves app on them, with the limits of a zero [Server].
+// It returns what [Server.Serve] returns.
 func Serve(l net.Listener, app gateway.Application) error {
 	return (&Server{Application: app}).Serve(l)
 }
 
-// A Server is an HTTP server for one application. Its zero value needs no more than an Application, and
-// has all limits on: a zero limit or timeout is the default that [request.Limits] documents, and a
-// negative one is none. The fields must not be changed once Serve or ServeTLS was called. The methods may
-// be called concurrently.
+// A Server is an HTTP server for one application. Its zero value needs no more than an Application,
+// and has all limits on: a zero limit or timeout is the default that [request.Limits] documents,
+// and a negative one is none. The fields must not be changed once Serve or ServeTLS was called. The
+// methods may be called concurrently.
 //
-// The application finds what [Handler] documents. The Context also ends with gateway.ErrShutdown when
-// Shutdown has run out of time or Close is called.
+// The application finds what [Handler] documents. The Context also ends with gateway.ErrShutdown
+// when Shutdown has run out of time or Close is called.
 //
 // About the limits:
 //
-//   - ReadTimeout is for the next bytes of a body; in a body of unknown length, for the next 16 KiB. When
-//     it has passed, Input returns os.ErrDeadlineExceeded, and the Context ends with
+//   - ReadTimeout is for the next bytes of a body; in a body of unknown length, for the next 16
+//     KiB. When it has passed, Input returns os.ErrDeadlineExceeded, and the Context ends with
 //     context.DeadlineExceeded.
-//   - WriteTimeout is for a block, or for 64 KiB of a larger block or of a file. When it has passed, the
-//     client counts as gone, even if it has accepted a part of the 64 KiB, and the connection is closed or
-//     the stream reset.
-//   - The time that the application takes has no limit, nor has a client that is slow and keeps going.
-//   - MaxHeaderBytes and MaxHeaders count the variables. net/http itself answers with a 431 when the headers
-//     are 4 KiB longer than MaxHeaderBytes.
+//   - WriteTimeout is for a block, or for 64 KiB of a larger block or of a file. When it has
+//     passed, the client counts as gone, even if it has accepted a part of the 64 KiB, and the
+//     connection is closed or the stream reset.
+//   - The time that the application takes has no limit, nor has a client that is slow and keeps
+//     going.
+//   - MaxHeaderBytes and MaxHeaders count the variables. net/http itself answers with a 431 when
+//     the headers are 4 KiB longer than MaxHeaderBytes.
 //   - MaxConns counts a connection until the applications have returned that were called for it.
 //   - Under HTTP/2, ReadHeaderTimeout is for the TLS handshake only.
 type Server struct {
@@ -49,7 +50,8 @@ type Server struct {
 
 	request.Limits
 
-	// Prefix is the path below which the application is mounted, as in [Mount]. Any other path is a 404.
+	// Prefix is the path below which the application is mounted, as in [Mount]. Any other path is a
+	// 404.
 	Prefix string
 
 	// TLSConfig is for ServeTLS, which makes a copy. If NextProtos is empty, it is h2 and http/1.1.
@@ -70,14 +72,16 @@ type Server struct {
 	stop     context.CancelFunc
 }
 
-// Serve accepts connections from l until Shutdown or Close, and then returns gateway.ErrShutdown. It
-// returns another error if accepting has failed for good, or a field makes no sense. An error that passes
-// by itself, such as too many open files, is logged, and Serve tries again. Serve closes l.
+// Serve accepts connections from l until Shutdown or Close, and then returns gateway.ErrShutdown.
+// It returns another error if accepting has failed for good, or a field makes no sense. An error
+// that passes by itself, such as too many open files, is logged, and Serve tries again. Serve
+// closes l.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
 
-// ServeTLS is Serve for connections with TLS, over HTTP/1 and HTTP/2. The files have the certificate, with
-// those of its issuers behind it, and the private key. They may be "" if TLSConfig has Certificates,
-// GetCertificate or GetConfigForClient. ServeTLS also returns an error if it cannot read the files.
+// ServeTLS is Serve for connections with TLS, over HTTP/1 and HTTP/2. The files have the
+// certificate, with those of its issuers behind it, and the private key. They may be "" if
+// TLSConfig has Certificates, GetCertificate or GetConfigForClient. ServeTLS also returns an error
+// if it cannot read the files.
 func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	config := s.TLSConfig.Clone()
 	if config == nil {
@@ -154,19 +158,20 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.serve(w, r, nil)
 }
 
-// Shutdown stops the server so that no request is lost. It stops accepting, tells the clients with each
-// response that the connection ends, and waits for the requests that are going on. It gives a connection
-// that has sent nothing yet two seconds for its request, and closes one on which no request is going on
-// after half a second, since its next request may be on its way. If ctx ends before that is done, Shutdown
-// ends the requests' contexts and returns ctx's error. Close then closes the connections that are left.
+// Shutdown stops the server so that no request is lost. It stops accepting, tells the clients with
+// each response that the connection ends, and waits for the requests that are going on. It gives a
+// connection that has sent nothing yet two seconds for its request, and closes one on which no
+// request is going on after half a second, since its next request may be on its way. If ctx ends
+// before that is done, Shutdown ends the requests' contexts and returns ctx's error. Close then
+// closes the connections that are left.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(s.init)
 	s.stop()
 	return s.acceptor.Shutdown(ctx)
 }
 
-// Close stops at once: it ends the requests' contexts and closes the listeners and all connections. It
-// does not wait for applications, whose reads and writes fail from then on.
+// Close stops at once: it ends the requests' contexts and closes the listeners and all connections.
+// It does not wait for applications, whose reads and writes fail from then on.
 func (s *Server) Close() error {
 	s.once.Do(s.init)
 	s.stop()

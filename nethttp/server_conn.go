@@ -11,12 +11,12 @@ import (
 	"example.com/gateway/internal/acceptor"
 )
 
-// The connections of a Server. acceptor.Server accepts them, counts them and stops; an http.Server reads
-// their requests. The http.Server never hears that the server stops: from then on it would drop the
-// requests that it reads, also from connections that are open already.
+// The connections of a Server. acceptor.Server accepts them, counts them and stops; an http.Server
+// reads their requests. The http.Server never hears that the server stops: from then on it would
+// drop the requests that it reads, also from connections that are open already.
 
-// idleTime is how long a connection on which no request is going on is left open when the server stops. A
-// client that has just got a response may have sent its next request already.
+// idleTime is how long a connection on which no request is going on is left open when the server
+// stops. A client that has just got a response may have sent its next request already.
 const idleTime = 500 * time.Millisecond
 
 // A conn is a connection as the http.Server gets it, below TLS if there is TLS.
@@ -70,7 +70,8 @@ func connOf(c net.Conn) *conn {
 	return c.(*conn)
 }
 
-// begin begins a request. It returns false if the connection was closed, and the request must not begin.
+// begin begins a request. It returns false if the connection was closed, and the request must not
+// begin.
 func (c *conn) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,8 +92,9 @@ func (c *conn) end() {
 	}
 }
 
-// Close closes the connection. The acceptor has it in its count until no request is going on on it: under
-// HTTP/2, net/http closes the connection when the client is gone, whatever the applications still do.
+// Close closes the connection. The acceptor has it in its count until no request is going on on it:
+// under HTTP/2, net/http closes the connection when the client is gone, whatever the applications
+// still do.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,8 +106,8 @@ func (c *conn) Close() error {
 	return c.Conn.Conn.Close()
 }
 
-// closeSoon closes the connection after idleTime, unless a request is going on then. A connection whose
-// first request has not begun is left to the acceptor, which gives it more time.
+// closeSoon closes the connection after idleTime, unless a request is going on then. A connection
+// whose first request has not begun is left to the acceptor, which gives it more time.
 func (c *conn) closeSoon() {
 	time.AfterFunc(idleTime, func() {
 		c.mu.Lock()

@@ -19,7 +19,7 @@ import (
 	"example.com/gateway/request"
 )
 
-// slowApp answers at once or as its path says, and ends with its Context.
+// slowApp answers at once, or after ten seconds if its path says so and its Context does not end.
 var slowApp = appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	wait := func() {
 		select {
@@ -122,7 +122,7 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 	}
 }
 
-// What does not end in time is told so, and then cut off.
+// The Context of a request that does not end in time ends, and Close cuts the request off.
 func TestShutdownThatRunsOutOfTime(t *testing.T) {
 	for _, hears := range []bool{true, false} {
 		cause := make(chan error, 1)
@@ -283,7 +283,8 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
-// Requests that go on under HTTP/2 come to their end, and so do those that a client sends before it hears of the stop.
+// Under HTTP/2, the requests that are going on come to their end. So does a request that the client
+// sends before it hears of the stop.
 func TestShutdownUnderHTTP2(t *testing.T) {
 	for _, path := range []string{"slow", "stream"} {
 		inTLSBubble(t, &nethttp.Server{Application: slowApp}, func(b *bubble) {
@@ -320,7 +321,7 @@ func TestShutdownUnderHTTP2(t *testing.T) {
 	}
 }
 
-// Under HTTP/2 a client may leave and come again while its requests go on. They still count.
+// Under HTTP/2, a client may leave and come again while its requests go on. They still count.
 func TestApplicationsOfAClientThatHasLeftCount(t *testing.T) {
 	var goOn chan struct{}
 	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -332,20 +333,17 @@ func TestApplicationsOfAClientThatHasLeftCount(t *testing.T) {
 	inTLSBubble(t, &nethttp.Server{Application: app, Limits: request.Limits{MaxConns: 1}}, func(b *bubble) {
 		goOn = make(chan struct{})
 		client := b.client()
-		ctx, cancel := context.WithCancel(context.Background())
 		left := make(chan struct{})
 		go func() {
 			defer close(left)
-			r, _ := http.NewRequestWithContext(ctx, "GET", "https://x/deaf", nil)
-			if response, err := client.Do(r); err == nil {
+			if response, err := client.Get("https://x/deaf"); err == nil {
 				response.Body.Close()
 				b.t.Error("there is an answer")
 			}
 		}()
 		time.Sleep(time.Second)
-		cancel()
+		b.dialled.Close()
 		<-left
-		client.CloseIdleConnections()
 		answer := make(chan string, 1)
 		go func() {
 			response, err := b.client().Get("https://x/")

@@ -56,7 +56,7 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// dial returns a connection that is accepted, or will be.
+// dial returns a connection that is accepted, now or later.
 func (l *pipeListener) dial() net.Conn {
 	client, server := net.Pipe()
 	go func() {
@@ -69,19 +69,22 @@ func (l *pipeListener) dial() net.Conn {
 	return client
 }
 
-// A passing is an error like too many open files.
+// A passing is an error of Accept that passes by itself, like too many open files.
 type passing struct{}
 
 func (passing) Error() string   { return "on purpose" }
 func (passing) Timeout() bool   { return false }
 func (passing) Temporary() bool { return true }
 
-// A bubble is a Server where time is not real. Its end is the check for leaks.
+// A bubble is a Server in a synctest bubble, where time is not real. No goroutine may be left at
+// the end.
 type bubble struct {
 	t      *testing.T
 	l      *pipeListener
 	server *nethttp.Server
 	ended  chan error
+
+	dialled net.Conn // the last connection of a client
 }
 
 func inBubble(t *testing.T, s *nethttp.Server, f func(b *bubble)) { runBubble(t, s, false, f) }
@@ -96,7 +99,7 @@ func runBubble(t *testing.T, s *nethttp.Server, withTLS bool, f func(b *bubble))
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s.ErrorLog = quiet
-		b := &bubble{t, newPipeListener(), s, make(chan error, 1)}
+		b := &bubble{t: t, l: newPipeListener(), server: s, ended: make(chan error, 1)}
 		b.l.fail = 3
 		go func() {
 			if withTLS {
@@ -119,7 +122,10 @@ func runBubble(t *testing.T, s *nethttp.Server, withTLS bool, f func(b *bubble))
 // client returns an http.Client for HTTP/2 over TLS.
 func (b *bubble) client() *http.Client {
 	transport := &http.Transport{
-		DialContext:       func(context.Context, string, string) (net.Conn, error) { return b.l.dial(), nil },
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			b.dialled = b.l.dial()
+			return b.dialled, nil
+		},
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
 		ForceAttemptHTTP2: true,
 	}
@@ -270,7 +276,7 @@ func TestNoMoreRequestsThanTheLimit(t *testing.T) {
 	})
 }
 
-// The times of a connection that has no request.
+// A connection without a request has a time for the next one.
 func TestAConnectionHasATimeForItsRequests(t *testing.T) {
 	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		return text(start, "hello")
@@ -380,52 +386,61 @@ func TestABodyHasATimeForItsNextBytes(t *testing.T) {
 	}
 }
 
-// Under HTTP/2 the deadlines are a stream's.
+// Under HTTP/2 each stream has deadlines of its own.
 func TestABodyHasATimeForItsNextBytesUnderHTTP2(t *testing.T) {
-	var took time.Duration
-	var err, cause error
-	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		if env.Vars["SERVER_PROTOCOL"] != "HTTP/2.0" {
-			t.Errorf("the protocol is %s", env.Vars["SERVER_PROTOCOL"])
-		}
-		begun := time.Now()
-		_, err = io.Copy(io.Discard, env.Input)
-		took, cause = time.Since(begun), context.Cause(env.Context())
-		return text(start, "hello")
-	})
-	for _, stops := range []bool{false, true} {
+	const interval = 59 * time.Second // less than ReadTimeout
+	for _, c := range []struct {
+		name  string
+		pause time.Duration   // of the application, after the first byte
+		sends []time.Duration // the client sends a byte after each, and then the end
+		stops bool            // or rather no end
+		want  time.Duration   // how long the application reads
+	}{
+		{"slow bytes", 0, []time.Duration{interval, interval, interval}, false, 3 * interval},
+		{"no more bytes", 0, []time.Duration{interval, interval}, true, 2*interval + defaults.ReadTimeout},
+		{"nobody reads meanwhile", time.Hour, []time.Duration{0, time.Hour + interval}, false, time.Hour + interval},
+	} {
+		var took time.Duration
+		var err, cause error
+		app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			if env.Vars["SERVER_PROTOCOL"] != "HTTP/2.0" {
+				t.Errorf("the protocol is %s", env.Vars["SERVER_PROTOCOL"])
+			}
+			begun := time.Now()
+			_, _ = io.ReadFull(env.Input, make([]byte, 1))
+			time.Sleep(c.pause)
+			_, err = io.Copy(io.Discard, env.Input)
+			took, cause = time.Since(begun), context.Cause(env.Context())
+			return text(start, "hello")
+		})
 		inTLSBubble(t, &nethttp.Server{Application: app}, func(b *bubble) {
 			body, w := io.Pipe()
+			defer w.Close()
 			go func() {
-				for range 20 {
-					time.Sleep(defaults.ReadTimeout - time.Second)
+				for _, interval := range c.sends {
+					time.Sleep(interval)
 					io.WriteString(w, "x")
 				}
-				if !stops {
+				if !c.stops {
 					w.Close()
 				}
 			}()
 			response, rerr := b.client().Post("https://x/", "text/plain", body)
 			if rerr != nil {
-				b.t.Errorf("there is no answer: %v", rerr)
+				b.t.Errorf("%s: there is no answer: %v", c.name, rerr)
 				return
 			}
 			defer response.Body.Close()
-			defer w.Close()
 			got, _ := io.ReadAll(response.Body)
-			want := 20 * (defaults.ReadTimeout - time.Second)
-			if stops {
-				want += defaults.ReadTimeout
-			}
-			if string(got) != "hello" || took != want || stops != errors.Is(err, os.ErrDeadlineExceeded) || stops != (cause == context.DeadlineExceeded) {
-				b.t.Errorf("stops %v: %q; Read: %v after %v, want %v; the Context's cause is %v", stops, got, err, took, want, cause)
+			if string(got) != "hello" || took != c.want || c.stops != errors.Is(err, os.ErrDeadlineExceeded) || c.stops != (cause == context.DeadlineExceeded) {
+				b.t.Errorf("%s: %q; Read: %v after %v, want %v; the Context's cause is %v", c.name, got, err, took, c.want, cause)
 			}
 		})
 	}
 }
 
-// A deadline is for one Read or one Write. Behind the body net/http waits for the end of the connection, and later for the
-// next request.
+// A deadline is for one Read or one Write. Behind the body net/http waits for the end of the
+// connection, and later for the next request.
 func TestAnApplicationMayTakeItsTime(t *testing.T) {
 	const long = time.Hour
 	for _, path := range []string{"none", "some", "all", "late", "stream"} {
@@ -491,7 +506,8 @@ func TestAnApplicationMayTakeItsTime(t *testing.T) {
 	}
 }
 
-// What an application leaves of its body keeps the time that Handler has for it.
+// The rest of a body that the application has not read gets the time that Handler gives it, and no
+// ReadTimeout.
 func TestWhatIsLeftOfABodyIsNotWaitedForLonger(t *testing.T) {
 	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, _ = env.Input.Read(make([]byte, 1))
@@ -602,7 +618,7 @@ func TestAClientHasATimeToAccept(t *testing.T) {
 	}
 }
 
-// A slowReader gets a packet a second: one part takes it most of the time that it has.
+// A slowReader reads a packet a second, which is just enough for a part in its time.
 type slowReader struct{ r io.Reader }
 
 func (s slowReader) Read(p []byte) (int, error) {
@@ -645,7 +661,8 @@ func TestAClientHasATimeToAcceptUnderHTTP2(t *testing.T) {
 	}
 }
 
-// Connections beyond the limit wait until one ends, and what is waiting when the server stops is left to another process.
+// A connection beyond the limit waits until another ends. A connection that is waiting when the
+// server stops is left to another process.
 func TestNoMoreConnectionsThanTheLimit(t *testing.T) {
 	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if env.Vars["PATH_INFO"] == "/wait" {
@@ -722,7 +739,8 @@ func TestNoMoreConnectionsThanTheLimit(t *testing.T) {
 	})
 }
 
-// A file still goes out by sendfile, a part at a time; and a client that stops reading it is found out.
+// A file goes out by sendfile, a part at a time, and a client that stops reading loses its
+// connection.
 func TestAFileGoesOutInParts(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 30
@@ -784,7 +802,7 @@ func TestAFileGoesOutInParts(t *testing.T) {
 	}
 }
 
-// A partListener counts what comes to its connections as package net makes a sendfile(2) of it.
+// A partListener counts the bytes that its connections' ReadFrom gets as parts of an *os.File.
 type partListener struct {
 	net.Listener
 	bytes atomic.Int64

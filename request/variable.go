@@ -2,6 +2,7 @@ package request
 
 import (
 	"strings"
+	"sync"
 
 	"example.com/gateway/internal/header"
 )
@@ -45,7 +46,7 @@ func VariableOf(name string) string {
 // [VariableOf]: "Accept" for "HTTP_ACCEPT", "Content-Type" for "CONTENT_TYPE". It returns "" for a
 // variable that is no header's.
 func HeaderOf(variable string) string {
-	if name, found := names[variable]; found {
+	if name, found := namesOf()[variable]; found {
 		return name
 	}
 	if !strings.HasPrefix(variable, "HTTP_") || len(variable) == len("HTTP_") || kindOf(variable) != headersName {
@@ -134,11 +135,19 @@ var variables = map[string]string{
 	"X-Requested-With":               "HTTP_X_REQUESTED_WITH",
 }
 
-// names are the variables the other way round.
-var names = func() map[string]string {
-	names := make(map[string]string, len(variables))
-	for name, variable := range variables {
-		names[variable] = name
-	}
+// names are the variables the other way round. HeaderOf makes them when it is first called, so that
+// a program which never calls it, such as a CGI program, does not link the table.
+var (
+	names     map[string]string
+	makeNames sync.Once
+)
+
+func namesOf() map[string]string {
+	makeNames.Do(func() {
+		names = make(map[string]string, len(variables))
+		for name, variable := range variables {
+			names[variable] = name
+		}
+	})
 	return names
-}()
+}

@@ -56,7 +56,8 @@ func (p *process) get(name string) string {
 	return value
 }
 
-var errForm = errors.New(`want "cgi", or "fcgi", "scgi", "uwsgi" or "http" with ":unix:/path" or ":tcp:host:port" behind it`)
+var errForm = errors.New(
+	`want "cgi", or "fcgi", "scgi", "uwsgi" or "http" with ":unix:/path" or ":tcp:host:port" behind it`)
 
 // parse parses the value of GATEWAY.
 func parse(value string) (way, error) {
@@ -109,11 +110,12 @@ func isPort(s string) bool {
 
 func isProtocol(s string) bool { return s == "fcgi" || s == "scgi" || s == "uwsgi" || s == "http" }
 
-// firstFD is the number of the first socket that was passed: SD_LISTEN_FDS_START of sd_listen_fds(3).
+// firstFD is the number of the first socket that was passed: SD_LISTEN_FDS_START of
+// sd_listen_fds(3).
 const firstFD = 3
 
-// activated returns a way for each socket that was passed to the process by the rules of sd_listen_fds(3), and
-// none if the variables are not set or are another process's.
+// activated returns a way for each socket that was passed to the process by the rules of
+// sd_listen_fds(3), and none if the variables are not set or are another process's.
 func (p *process) activated() ([]way, error) {
 	pid, count := p.get("LISTEN_PID"), p.get("LISTEN_FDS")
 	if pid == "" {
@@ -131,7 +133,8 @@ func (p *process) activated() ([]way, error) {
 	names := strings.Split(p.get("LISTEN_FDNAMES"), ":")
 	ways := make([]way, n)
 	for i := range ways {
-		ways[i] = way{protocol: "http", network: "fd", fd: firstFD + uintptr(i), why: "the socket was passed to it (LISTEN_FDS)"}
+		ways[i] = way{protocol: "http", network: "fd", fd: firstFD + uintptr(i),
+			why: "the socket was passed to it (LISTEN_FDS)"}
 		if i < len(names) && isProtocol(names[i]) {
 			ways[i].protocol = names[i]
 			ways[i].why = "the socket was passed to it with that name (LISTEN_FDS, LISTEN_FDNAMES)"

@@ -144,7 +144,8 @@ func TestWhatTheVariablesSay(t *testing.T) {
 		{[]string{"LISTEN_PID=-5", "LISTEN_FDS=1"}, nil, `serve: LISTEN_PID is "-5"`},
 		{[]string{own, "LISTEN_FDS=2"}, []int{3}, `serve: LISTEN_FDS is "2", but file 4 is not a listening socket`},
 
-		// RFC 3875, 4.1.4 and 4.1.12: both are always there, and neither alone makes a CGI request (C8, C18).
+		// RFC 3875, 4.1.4 and 4.1.12: both are always there, and neither alone makes a CGI request
+		// (C8, C18).
 		{[]string{"REQUEST_METHOD=GET"}, nil, byDefault},
 		{[]string{"GATEWAY_INTERFACE=CGI/1.1"}, nil, byDefault},
 		{[]string{"REQUEST_METHOD=", "GATEWAY_INTERFACE=CGI/1.1"}, nil, byDefault},

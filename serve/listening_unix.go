@@ -4,8 +4,9 @@ package serve
 
 import "syscall"
 
-// isListening reports whether a file is a socket that listens, as the stdin of a FastCGI program is (FastCGI
-// 1.0, 2.2). The stdin of a CGI program under Apache's mod_cgid is a socket too, but a connected one.
+// isListening reports whether a file is a socket that listens, as the stdin of a FastCGI program is
+// (FastCGI 1.0, 2.2). The stdin of a CGI program under Apache's mod_cgid is a socket too, but a
+// connected one.
 func isListening(fd int) bool {
 	n, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
 	return err == nil && n != 0

@@ -42,7 +42,8 @@ func TestMain(m *testing.M) {
 
 var plain = gateway.Headers{{"Content-Type", "text/plain"}}
 
-// app yields a block that says which process it is in, does what the path says, and yields a second block.
+// app yields a block that says which process it is in, does what the path says, and yields a second
+// block.
 func app(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	if _, err := start("200 OK", plain, nil); err != nil {
 		return nil, err
@@ -115,7 +116,8 @@ func begin(t *testing.T, stdin *os.File, files []*os.File, env ...string) *child
 	return c
 }
 
-// await waits for a line of stderr that matches the pattern, and returns what the last group matches.
+// await waits for a line of stderr that matches the pattern, and returns what the last group
+// matches.
 func (c *child) await(pattern string) string {
 	c.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -163,8 +165,8 @@ type call struct {
 	rest string // the part of the request that finish sends
 }
 
-// ask sends a request without the last of the three bytes of its body, and reads the first block of app. It
-// returns that block too.
+// ask sends a request without the last of the three bytes of its body, and reads the first block of
+// app. It returns that block too.
 func ask(protocol, network, addr, path string) (*call, string, error) {
 	conn, err := net.Dial(network, addr)
 	if err != nil {
@@ -221,7 +223,8 @@ func record(b []byte, kind byte, content string) []byte {
 	return append(append(b, 1, kind, 0, 1, byte(len(content)>>8), byte(len(content)), 0, 0), content...)
 }
 
-// finish sends the last byte of the request's body. It returns an error if the answer does not come to its end.
+// finish sends the last byte of the request's body. It returns an error if the answer does not come
+// to its end.
 func (c *call) finish() error {
 	defer c.conn.Close()
 	if _, err := io.WriteString(c.conn, c.rest); err != nil {
@@ -286,8 +289,8 @@ func TestEveryProtocolOnEverySocketThatGATEWAYNames(t *testing.T) {
 	}
 }
 
-// passed returns a listening socket as a file, to be passed to a process, and its address. The test has the
-// socket open too, as a process manager has.
+// passed returns a listening socket as a file, to be passed to a process, and its address. The test
+// has the socket open too, as a process manager has.
 func passed(t *testing.T, network string) (*os.File, net.Addr) {
 	t.Helper()
 	address := "127.0.0.1:0"
@@ -496,8 +499,8 @@ func TestASecondSignalEndsTheRequests(t *testing.T) {
 	}
 }
 
-// The connection of an application that does not look at its Context is closed. The body's Close runs all the
-// same.
+// The connection of an application that does not look at its Context is closed. The body's Close
+// runs all the same.
 func TestASecondSignalCutsOffWhoDoesNotHear(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range protocols {

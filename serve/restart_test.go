@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// If a third process holds the listening socket, as systemd does, a restart loses no request: the old process
-// finishes those that it has accepted, while the new one accepts. Clients ask without a pause while three
-// processes come and go. Each request gets a whole answer, from one or the other.
+// If a third process holds the listening socket, as systemd does, a restart loses no request: the
+// old process finishes those that it has accepted, while the new one accepts. Clients ask without a
+// pause while three processes come and go. Each request gets a whole answer, from one or the other.
 func TestARestartLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range protocols {

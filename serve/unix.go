@@ -11,9 +11,10 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on a Unix socket at path. It makes the socket in a private folder and then links it to
-// path, so that the socket never has another mode there. It replaces a file at path only if that is a socket on
-// which nobody listens. Of several processes that start at the same time, one gets the path.
+// listenUnix listens on a Unix socket at path. It makes the socket in a private folder and then
+// links it to path, so that the socket never has another mode there. It replaces a file at path
+// only if that is a socket on which nobody listens. Of several processes that start at the same
+// time, one gets the path.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	defer lockFolder(filepath.Dir(path))()
 	stale, err := staleSocket(path)
@@ -42,8 +43,8 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	return &unixListener{l, path, info}, nil
 }
 
-// staleSocket returns the socket at path if nobody listens on it, and nil if there is no file. Any other file
-// is an error.
+// staleSocket returns the socket at path if nobody listens on it, and nil if there is no file. Any
+// other file is an error.
 func staleSocket(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().Type() != fs.ModeSocket {
@@ -69,8 +70,8 @@ func errTooLong(path string) error {
 	return fmt.Errorf("%s: the path is too long for a Unix socket", path)
 }
 
-// privateFolder makes a folder with mode 0700, in which nobody else can reach a socket before the socket has its
-// mode. The folder's name is short, since the path of a socket has to be.
+// privateFolder makes a folder with mode 0700, in which nobody else can reach a socket before the
+// socket has its mode. The folder's name is short, since the path of a socket has to be.
 func privateFolder(parent string) (string, error) {
 	for try := 0; ; try++ {
 		dir := filepath.Join(parent, fmt.Sprintf(".g%03x", rand.IntN(1<<12)))
@@ -80,8 +81,8 @@ func privateFolder(parent string) (string, error) {
 	}
 }
 
-// place links the socket at made to path. If a stale socket was found at path, place moves that to old first, if
-// it is still there.
+// place links the socket at made to path. If a stale socket was found at path, place moves that to
+// old first, if it is still there.
 func place(made, path string, mode fs.FileMode, found fs.FileInfo, old string) (fs.FileInfo, error) {
 	if err := os.Chmod(made, mode); err != nil {
 		return nil, err

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// stale leaves a socket at path on which nobody listens, as a process does that was killed. A process that
-// another test starts at this moment has the listener too, until its exec: stale waits for that.
+// stale leaves a socket at path on which nobody listens, as a process does that was killed. A
+// process that another test starts at this moment has the listener too, until its exec: stale waits
+// for that.
 func stale(t *testing.T, path string) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
@@ -178,7 +179,8 @@ func TestAnothersSocketIsNotRemoved(t *testing.T) {
 	reaches(t, path, other)
 }
 
-// After staleSocket has found a stale socket, another process may replace it before place removes it.
+// After staleSocket has found a stale socket, another process may replace it before place removes
+// it.
 func TestASocketThatCameInBetweenIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -236,7 +238,8 @@ func TestOneOfManyThatStartAtOnceGetsThePlace(t *testing.T) {
 			t.Errorf("%d listen", len(won))
 		}
 		for _, l := range won {
-			// The processes that came later have connected to find out, and are in the queue before reaches.
+			// The processes that came later have connected to find out, and are in the queue before
+			// reaches.
 			go func() {
 				for {
 					c, err := l.Accept()

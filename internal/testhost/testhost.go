@@ -105,7 +105,7 @@ func Vars(r *http.Request, path, length string) (vars [][2]string) {
 	}
 	for name, values := range r.Header {
 		if strings.Contains(name, "_") {
-			continue // only the host sees the real names (E6)
+			continue // only the host sees the real names
 		}
 		for _, value := range values {
 			vars = append(vars, [2]string{"HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_"), value})
