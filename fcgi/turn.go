@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// One goroutine at a time reads a connection: that goroutine has the turn. While nobody has the turn, an application is running.
+// One goroutine at a time reads a connection: that goroutine has the turn.
 //
 //	a request has come, and no other is open       serve gives the turn up and calls the application
 //	a request has come while others are open       serve keeps the turn; a new goroutine calls the application
@@ -17,10 +17,11 @@ import (
 //	the connection ends                            nobody gives the turn up any more
 //
 // So the host's next request and its ABORT_REQUEST are seen although an application is slow, and yet most requests need one
-// goroutine alone. A goroutine that reads, and another for each application, would need a third more CPU time for a small request,
-// and one and a half times to twice as much for the upload of a large body.
+// goroutine alone. A goroutine that reads, and another for each application, would need a quarter to a half more CPU time for a
+// small request, and half as much again at least for the upload of a large body.
 
 // takeOver is how long nobody may have the turn. Most applications end before: to take over from them would cost more than they do.
+// An application that ends its goroutine, or leaves a Read behind that has the turn, costs the connection that time.
 const takeOver = 2 * time.Millisecond
 
 // serve reads records and calls applications, until the connection ends or another goroutine has the turn. The caller has the turn.
@@ -43,7 +44,10 @@ func (c *conn) serve() {
 		c.mu.Unlock()
 		if !alone {
 			c.start(r)
-		} else if !c.run(r) {
+			continue
+		}
+		r.run()
+		if !c.tryTakeTurn() {
 			return
 		}
 	}
@@ -65,23 +69,9 @@ func (c *conn) next() (*call, error) {
 // start runs a request on a goroutine of its own.
 func (c *conn) start(r *call) {
 	go func() {
-		if c.run(r) {
-			c.serve()
-		}
+		r.run()
+		c.takeOver()
 	}()
-}
-
-// run runs a request, and reports whether the goroutine has taken the turn after that.
-func (c *conn) run(r *call) (taken bool) {
-	returned := false
-	defer func() {
-		if taken = c.tryTakeTurn(); taken && !returned { // the application ends its goroutine
-			go c.serve()
-		}
-	}()
-	r.run()
-	returned = true
-	return
 }
 
 // tryTakeTurn takes the turn if nobody has it, and reports whether it did.
@@ -101,7 +91,7 @@ func (c *conn) takeTurn() {
 	c.slow.Stop()
 }
 
-// giveUpTurn gives up the turn while an application is running. c.mu is held.
+// giveUpTurn gives up the turn, for takeOver at most. c.mu is held.
 func (c *conn) giveUpTurn() {
 	c.reading = false
 	if c.slow == nil {
@@ -118,10 +108,11 @@ func (c *conn) takeOver() {
 	}
 }
 
-// handOver gives up the turn if the application of r waits for a piece of its body, which has come, and reports whether it did: to
-// copy each piece, and to wake the application for it, costs several times as much. c.mu is held.
+// handOver gives up the turn if the application of r waits for a piece of its body, which has come, and reports whether it did: if
+// the application has been slow once, the rest of a large body would go through memory and a file, at ten times the cost. A host
+// that has several requests open at a time is read at once for all of them. c.mu is held.
 func (c *conn) handOver(r *call) bool {
-	if r.waiting == 0 || !r.in.empty() || r.in.err != nil || len(c.requests) > 1 || c.plural {
+	if r.waiting == 0 || !r.in.empty() || r.in.err != nil || c.plural {
 		return false
 	}
 	c.giveUpTurn()
@@ -149,11 +140,7 @@ func (c *conn) pump(r *call, p []byte) (n int) {
 	default:
 		c.err = err // for next, which ends the connection
 	}
-	if c.running > 0 {
-		c.giveUpTurn()
-	} else { // the application has left its Read behind, and found that this has the turn
-		go c.serve()
-	}
+	c.giveUpTurn()
 	c.changed.Broadcast()
 	return n
 }

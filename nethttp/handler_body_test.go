@@ -49,6 +49,7 @@ func TestABodyThatIsNotRead(t *testing.T) {
 		{"of unknown length", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, false},
 		{"a large one", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat(smuggled, 30000)[:1000000], false},
 		{"one that is never sent", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", false},
+		{"one that is never sent, a stream", "POST /?stream HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", false},
 	} {
 		mu.Lock()
 		paths = nil
@@ -56,6 +57,9 @@ func TestABodyThatIsNotRead(t *testing.T) {
 		answer := send(t, addr, c.request+next)
 		if !strings.Contains(answer, "unread") && !strings.Contains(answer, "streamed") {
 			t.Errorf("%s: the answer is %q", c.name, answer)
+		}
+		if strings.Contains(c.name, "stream") && !strings.Contains(answer, "\r\nstreamed\r\n0\r\n\r\n") {
+			t.Errorf("%s: the answer is cut off: %q", c.name, answer)
 		}
 		if strings.Contains(answer, " 100 ") {
 			t.Errorf("%s: a 100 (Continue) was sent although nobody reads: %q", c.name, answer)

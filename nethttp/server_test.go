@@ -138,10 +138,13 @@ func text(start gateway.StartResponse, s string) (gateway.Body, error) {
 	return gateway.Text(s), err
 }
 
-// answer reads one response, and returns its status, if that is not 200, and its body.
+// answer reads one response, and returns its body, or its status if that is not 200.
 func (b *bubble) answer(r *bufio.Reader) string {
 	b.t.Helper()
 	response, err := http.ReadResponse(r, nil)
+	for err == nil && response.StatusCode == http.StatusEarlyHints {
+		response, err = http.ReadResponse(r, nil)
+	}
 	if err != nil {
 		b.t.Errorf("there is no answer: %v", err)
 		return ""
@@ -242,6 +245,28 @@ func TestLimitsOfAServer(t *testing.T) {
 				b.t.Errorf("%s: the answer is %q, want %q", c.name, s, c.want)
 			}
 		})
+	}
+}
+
+// The client may still be sending when it gets its answer. A reset would take the answer away.
+func TestAHeadThatIsTooLargeGetsItsAnswer(t *testing.T) {
+	t.Parallel()
+	s := &nethttp.Server{Application: slowApp, ErrorLog: quiet, Limits: request.Limits{MaxHeaderBytes: 9000}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l)
+	defer s.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 1<<20))
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
+		t.Errorf("the answer is %q, %v", answer, err)
 	}
 }
 
@@ -443,7 +468,7 @@ func TestABodyHasATimeForItsNextBytesUnderHTTP2(t *testing.T) {
 // connection, and later for the next request.
 func TestAnApplicationMayTakeItsTime(t *testing.T) {
 	const long = time.Hour
-	for _, path := range []string{"none", "some", "all", "late", "stream"} {
+	for _, path := range []string{"none", "some", "all", "late", "hints", "stream"} {
 		app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			done := env.Context().Done()
 			switch path {
@@ -451,6 +476,13 @@ func TestAnApplicationMayTakeItsTime(t *testing.T) {
 				_, _ = io.ReadFull(env.Input, make([]byte, 5))
 			case "all", "stream":
 				_, _ = io.ReadAll(env.Input)
+			case "hints":
+				for range 2 {
+					if err := nethttp.EarlyHints(env, gateway.Headers{{"Link", "</a.css>"}}); err != nil {
+						t.Errorf("hints: %v", err)
+					}
+					time.Sleep(long)
+				}
 			}
 			time.Sleep(long)
 			if path == "late" {
@@ -536,6 +568,7 @@ func TestAClientHasATimeToAccept(t *testing.T) {
 	var closed chan error // gets the cause; each bubble has its own
 	bodies := map[string]func() (gateway.Headers, gateway.Body){
 		"none":      func() (gateway.Headers, gateway.Body) { return nil, gateway.Bytes() },
+		"hints":     func() (gateway.Headers, gateway.Body) { return nil, gateway.Bytes() },
 		"one block": func() (gateway.Headers, gateway.Body) { return nil, gateway.Text(string(content)) },
 		"two blocks": func() (gateway.Headers, gateway.Body) {
 			return nil, gateway.Bytes(content[:100_000], content[100_000:])
@@ -563,6 +596,9 @@ func TestAClientHasATimeToAccept(t *testing.T) {
 	for name, body := range bodies {
 		app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			headers, body := body()
+			if name == "hints" {
+				_ = nethttp.EarlyHints(env, gateway.Headers{{"Link", "</a.css>"}})
+			}
 			_, err := start("200 OK", headers, nil)
 			ctx := env.Context()
 			_ = ctx.Done() // from here on it is told why it ends
@@ -578,7 +614,7 @@ func TestAClientHasATimeToAccept(t *testing.T) {
 			io.WriteString(c, hi)
 			begun := time.Now()
 			s := b.answer(bufio.NewReaderSize(slowReader{c}, 1500))
-			if name == "none" {
+			if name == "none" || name == "hints" {
 				<-closed
 				return
 			}

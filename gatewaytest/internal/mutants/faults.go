@@ -734,6 +734,10 @@ var places = []struct {
 		{"END_REQUEST is lost", `return appendEnd(b, r.id, r.status)`, `return b`,
 			"R15/a-body-of-one-block-arrives"},
 	}},
+	{recordFiles, "(*call).ReadFrom", []change{
+		{"what sendfile has sent is not counted", `sent += n`, ``,
+			"R131/a-file-of-a-declared-length-arrives"},
+	}},
 	{steps, "(*conn).skip", []change{
 		{"padding is taken for the next record", `c.left+c.cur.padding > 0`, `c.left > 0`,
 			"R15/a-body-of-one-block-arrives"},
@@ -751,6 +755,8 @@ var places = []struct {
 	{fastcgi, "(*call).run", []change{
 		{"there may be any number of requests", `s.inFlight.Add(1) > int64(s.limits.MaxRequests)`, `s.inFlight.Add(1) < 0`,
 			"TestMaxRequests"},
+		{"a request that is refused reaches the application", `app = request.Refuse(err)`, ``,
+			"TestMalformedParameters"},
 	}},
 	{fastcgi, "(*call).environ", []change{
 		{"the flags are those of a process", `(*stderr)(r), true`, `(*stderr)(r), false`,
