@@ -821,7 +821,7 @@ var places = []struct {
 	}},
 	{handlerResponse, "(*exchange).lost", []change{
 		{"a client that left is any error", `err = request.Disconnected(err)`, `_ = request.Disconnected`,
-			"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
+			"D10/that-the-client-has-left-a-file-is-the-cause-of-the-contexts-end"},
 	}},
 	{handlerFile, "(*exchange).ReadFrom", []change{
 		{"a file that cannot be read is a client that left", `isOfFile(err)`, `false`,
