@@ -10,13 +10,13 @@ import (
 // Application returns h as an application, for any server. A nil h is http.DefaultServeMux.
 //
 // h gets the request that [Request] makes. The request's URL has the whole path, SCRIPT_NAME and
-// PATH_INFO: to mount h, wrap it with http.StripPrefix, as under net/http. What an http.Request has
-// no place for is in [Environ].
+// PATH_INFO: to mount h, wrap it with http.StripPrefix, as under net/http. [Environ] has the
+// variables for which an http.Request has no place.
 //
-// The ResponseWriter does what net/http's does. A response without WriteHeader is a 200. The first
-// block decides a Content-Type that is not set; to set none, assign nil. A response of up to 4096
-// bytes that h has not flushed gets a Content-Length. Responses to HEAD, and those with status 204,
-// 205 or 304, have no body. A Write beyond a declared length returns http.ErrContentLength. A
+// The ResponseWriter behaves as net/http's. A response without WriteHeader is a 200. If h does not
+// set Content-Type, the first block decides it; to send none, set it to nil. A response of up to
+// 4096 bytes that h has not flushed gets a Content-Length. Responses to HEAD, and those with status
+// 204, 205 or 304, have no body. A Write beyond a declared length returns http.ErrContentLength. A
 // second WriteHeader is a line in Errors.
 //
 // http.ResponseController can flush, and EnableFullDuplex has no effect, since h may always read
@@ -38,8 +38,8 @@ func Application(h http.Handler) gateway.Application {
 }
 
 // Environ returns the environ of a request that [Request] has made, as for a handler of
-// [Application], and nil for any other request. It has SCRIPT_NAME, PATH_INFO, REMOTE_USER and
-// everything else that an http.Request has no place for. It is for reading.
+// [Application], and nil for any other request. It has SCRIPT_NAME, PATH_INFO, REMOTE_USER and all
+// other variables for which an http.Request has no place. The handler must not change it.
 func Environ(r *http.Request) *gateway.Environ {
 	env, _ := r.Context().Value(environKey{}).(*gateway.Environ)
 	return env

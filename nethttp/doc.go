@@ -3,9 +3,10 @@
 //   - [Server], with [Serve] for its defaults, is an HTTP server for an application. It has the
 //     limits and the graceful stop of the other servers of this module.
 //   - [Handler] and [Mount] make an application an http.Handler, for an http.Server, a ServeMux or
-//     a framework that a program has already. [EarlyHints] and [Trailers] have what only HTTP has.
+//     a framework that a program has already. [EarlyHints] and [Trailers] add two features of HTTP
+//     that PEP 3333 does not have.
 //   - [Application] makes an http.Handler an application, so that a Go web framework runs on every
-//     server of this module. [Environ] gets such a handler the environ.
+//     server of this module. [Environ] returns the environ to such a handler.
 //   - [Request] makes an http.Request of an environ, for an application that wants forms, uploads,
 //     cookies or basic authentication from net/http.
 //
@@ -17,8 +18,8 @@
 //
 //	log.Fatal(fcgi.Serve(l, nethttp.Application(mux))) // handlers over FastCGI
 //
-// A handler or an application can do more on one server than on another. A test has looked. "The
-// host" is the web server in front: the feature is there if that has it.
+// Not every server has every feature of net/http. The table is what a test has found. "The host"
+// means that the feature is there if the web server in front has it.
 //
 //	                                          cgi         fcgi        scgi        uwsgi       nethttp
 //	Flush sends what was written              yes         yes         yes         yes         yes
@@ -34,6 +35,7 @@
 //	hijacking, WebSocket                      no          no          no          no          no
 //	a handler's files by sendfile             no          no          no          no          no
 //
-// net/http writes its own reason behind a status. The files that a handler writes are copied; a
-// body that is a file (gateway.Reader) goes out by sendfile(2) where the server can do that.
+// net/http writes its own reason behind a status. A file that a handler writes is copied. A file
+// that is an application's body (gateway.Reader) goes out by sendfile(2), where the server can do
+// that.
 package nethttp

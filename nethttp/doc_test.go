@@ -322,7 +322,7 @@ func TestTheTableOfThePackageComment(t *testing.T) {
 		}
 		row(&b, p.name, cells)
 	}
-	const begin, end = "the feature is there if that has it.\n//\n", "//\n// net/http writes"
+	const begin, end = "the feature is there if the web server in front has it.\n//\n", "//\n// net/http writes"
 	source, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)

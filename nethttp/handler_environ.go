@@ -91,13 +91,11 @@ func (h *handler) fill(env *gateway.Environ, r *http.Request, script, path strin
 	}
 	add("HTTP_HOST", r.Host)
 	for name, list := range r.Header {
-		variable := request.VariableOf(name)
-		switch variable {
-		case "", "HTTP_HOST", "CONTENT_LENGTH": // r.Host and r.ContentLength are what net/http made of them
-			continue
+		if strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length") {
+			continue // r.Host and r.ContentLength count, whatever a handler around this one has left here
 		}
 		for _, value := range list {
-			_ = b.Add(variable, value)
+			_ = b.AddHeader(name, value)
 		}
 	}
 	switch {

@@ -72,8 +72,8 @@ func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
 // them: under HTTP/1.0, and under HTTP/1.1 behind a Content-Length, which a body of one block gets.
 //
 // It returns the errors of EarlyHints but gateway.ErrHeadersSent. gateway.ErrHeader is also for a
-// field that says how to read the body, such as Content-Type. The goroutine rule of EarlyHints
-// holds.
+// field that says how to read the body, such as Content-Type. Only the goroutine of Call or of the
+// iteration may call it.
 func Trailers(env *gateway.Environ, headers gateway.Headers) error {
 	if err := check(headers, mayTrail); err != nil {
 		return err

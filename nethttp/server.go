@@ -38,11 +38,11 @@ func Serve(l net.Listener, app gateway.Application) error {
 //   - WriteTimeout is for a block, or for 64 KiB of a larger block or of a file. When it has
 //     passed, the client counts as gone, even if it has accepted a part of the 64 KiB, and the
 //     connection is closed or the stream reset.
-//   - The time that the application takes has no limit, nor has a client that is slow and keeps
-//     going.
-//   - MaxHeaderBytes and MaxHeaders count the variables. net/http itself answers with a 431 when
-//     the headers are 4 KiB longer than MaxHeaderBytes.
-//   - MaxConns counts a connection until the applications have returned that were called for it.
+//   - The application may take its time, and so may a client that is slow and keeps going.
+//   - MaxHeaderBytes and MaxHeaders count variables, of which a request has about a dozen more than
+//     headers. If the headers are 4 KiB longer than MaxHeaderBytes, net/http sends the 431 by
+//     itself, and the log gets no line.
+//   - MaxConns counts a connection until it is closed and no request of it is going on any more.
 //   - Under HTTP/2, ReadHeaderTimeout is for the TLS handshake only.
 type Server struct {
 	// Application is called for each request, concurrently.
@@ -78,10 +78,10 @@ type Server struct {
 // closes l.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
 
-// ServeTLS is Serve for connections with TLS, over HTTP/1 and HTTP/2. The files have the
-// certificate, with those of its issuers behind it, and the private key. They may be "" if
-// TLSConfig has Certificates, GetCertificate or GetConfigForClient. ServeTLS also returns an error
-// if it cannot read the files.
+// ServeTLS is Serve for connections with TLS, over HTTP/1 and HTTP/2. certFile has the certificate,
+// followed by those of its issuers, and keyFile the private key. Both may be "" if TLSConfig has
+// Certificates, GetCertificate or GetConfigForClient. ServeTLS also returns an error if it cannot
+// read the files.
 func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	config := s.TLSConfig.Clone()
 	if config == nil {

@@ -342,6 +342,7 @@ func TestApplicationsOfAClientThatHasLeftCount(t *testing.T) {
 			}
 		}()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.dialled.Close()
 		<-left
 		answer := make(chan string, 1)

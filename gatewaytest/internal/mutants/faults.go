@@ -577,7 +577,7 @@ var places = []struct {
 			"C28/repeated-headers-are-joined-in-order"},
 		{"the server has no name", `b.vars["SERVER_NAME"] = "localhost"`, ``,
 			"TestFinishFillsInWhatMustNotBeMissing"},
-		{"a request without a method gets through", `b.method == ""`, `false`,
+		{"a method that is no token gets through", `!header.IsToken(b.method)`, `false`,
 			"TestFinishRefuses"},
 		{"a path without a slash gets through", `b.path != "" && b.path[0] != '/'`, `false`,
 			"TestFinishRefuses"},
@@ -794,7 +794,7 @@ var places = []struct {
 	}},
 	{handlerEnviron, "(*handler).fill", []change{
 		{"a name with an underscore gets through",
-			`request.VariableOf(name)`, `"HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_")`,
+			`b.AddHeader(name, value)`, `b.Add("HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_"), value)`,
 			"D6/a-name-with-an-underscore-forges-no-header"},
 		{"of repeated headers the first one counts", `range list`, `range list[:1]`,
 			"C28/repeated-headers-are-joined-in-order"},
