@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"sync"
@@ -15,39 +14,42 @@ import (
 )
 
 // A conn is one connection from the web server, with the requests that are going on on it.
-//
-// One goroutine at a time reads the connection; turn.go says which.
 type conn struct {
 	s   *Server
 	nc  *acceptor.Conn
 	ctx context.Context // the server's
+	out writer          // guards itself
+
+	// What has come. The goroutine that has the turn to read owns it; turn.go says which that is.
 	reader
 
-	mu       sync.Mutex
-	changed  sync.Cond // on mu: something of what follows
+	mu      sync.Mutex
+	changed sync.Cond // on mu: one of the fields below
+
+	// Guarded by mu: the requests.
 	requests calls
-	running  int         // applications
+	running  int  // applications
+	pending  int  // bytes of requests that have not begun
+	held     int  // bytes of bodies in memory
+	plural   bool // the web server has had several requests open at a time
+	answered bool // some request has ended
+
+	// Guarded by mu: whose turn it is to read, and until when.
 	reading  bool        // some goroutine has the turn to read, or nobody will have the turn again
 	slow     *time.Timer // runs while nobody has the turn to read
-	plural   bool        // the web server has had several requests open at a time
-	answered bool        // some request has ended
-	pending  int         // bytes of requests that have not begun
-	held     int         // bytes of bodies in memory
-	last     bool        // there will be no further request
-	doomed   bool        // a response is not whole: the connection is to be reset, so that the client can tell
-	relook   bool        // a read was woken to look anew by when something must come
-	err      error       // why nothing more can be read
-	ended    bool        // end has dealt with err
 	deadline time.Time   // of reads
-	since    time.Time   // when the first byte of what may become a request was waited for, if none is open
+	since    time.Time   // when the wait for the first byte of a request began, if none is open
+	relook   bool        // a read was woken because its deadline is not the right one any more
 
-	out writer
+	// Guarded by mu: how the connection ends.
+	last   bool  // no further request begins
+	doomed bool  // a response was cut off: the connection is to be reset, so that the client can tell
+	err    error // why nothing more can be read
+	ended  bool  // end has dealt with err
 }
 
-const (
-	// maxOpen is how many requests a host may have open on one connection. More get FCGI_OVERLOADED.
-	maxOpen = 1000
-)
+// maxOpen is how many requests a host may have open on one connection. More get FCGI_OVERLOADED.
+const maxOpen = 1000
 
 // errDone ends a connection that has served its purpose.
 var errDone = errors.New("fcgi: connection is done")
@@ -60,7 +62,7 @@ func newConn(s *Server, nc *acceptor.Conn) *conn {
 	return c
 }
 
-// look looks whether the connection is to go on.
+// look returns an error if the connection is not to go on.
 func (c *conn) look() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,11 +77,11 @@ func (c *conn) look() error {
 	return nil
 }
 
-// isDone reports that there is nothing to wait for. c.mu is held.
+// isDone reports that no request is open and none will begin. c.mu is held.
 func (c *conn) isDone() bool { return len(c.requests) == 0 && (c.last || c.doomed) }
 
-// wait prepares for a read that may block: it sets the time by which something must come. Whoever
-// makes isDone true later wakes the read.
+// wait prepares for a read that may block: it sets the time by which something must come. A
+// goroutine that makes isDone true later calls wake.
 func (c *conn) wait() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +99,7 @@ func (c *conn) by() (t time.Time) {
 	if len(c.requests) == 0 {
 		if c.started && !c.inRecord && c.buffered() == 0 {
 			c.since = time.Time{}
-			// One that is nearly as good is kept, without a second look at the clock.
+			// A deadline that is nearly as good is kept.
 			if left := time.Until(c.deadline); left <= l.IdleTimeout && left > l.IdleTimeout-l.IdleTimeout/16 {
 				return c.deadline
 			}
@@ -135,8 +137,8 @@ func after(t time.Time, d time.Duration) time.Time {
 
 func (c *conn) isPast(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
-// setDeadline sets the time by which reads must have returned, the zero time for never. What is
-// nearly the same as before is left, since setting it costs as much as a record. c.mu is held.
+// setDeadline sets the time by which reads must have returned, the zero time for never. It leaves a
+// deadline that is nearly the same, since to set one costs as much as a record. c.mu is held.
 func (c *conn) setDeadline(t time.Time) {
 	if t.Equal(c.deadline) {
 		return
@@ -148,16 +150,16 @@ func (c *conn) setDeadline(t time.Time) {
 	_ = c.nc.Conn.SetReadDeadline(t)
 }
 
-// timedOut deals with a read that took too long. Bodies that an application waits for end with the
-// error, requests whose parameters do not come are forgotten, and the connection goes on for the
-// others. If there are none, it ends.
+// timedOut deals with a read that took too long. A body for which an application waits ends with
+// the error, a request whose parameters do not come is forgotten, and the connection goes on for
+// the other requests. If there are none, timedOut returns the error, which ends the connection.
 func (c *conn) timedOut(err error) error {
 	l := &c.s.limits
 	var late []*call
 	c.mu.Lock()
 	if c.isDone() {
 		c.mu.Unlock()
-		return errDone // it was woken for that
+		return errDone // wake has ended the read
 	}
 	if c.relook {
 		c.mu.Unlock()
@@ -184,7 +186,7 @@ func (c *conn) timedOut(err error) error {
 	return nil
 }
 
-// end is the end of reading: of the connection, or of its last goroutine that cares.
+// end deals with the end of what the host sends. The caller has the turn, and nobody gets it again.
 func (c *conn) end(err error) {
 	if err != errDone && !acceptor.IsHangUp(err) {
 		c.s.logf("fcgi: %v: %v", c.nc.RemoteAddr(), err)
@@ -192,8 +194,8 @@ func (c *conn) end(err error) {
 	c.mu.Lock()
 	c.err = err
 	for _, r := range c.requests {
-		// The end of what the host sends need not mean that it is gone (net/http/fcgi answers no
-		// client that closes its half). Whoever asked wants to know.
+		// A host that has closed its half may still read. An application that has asked for Done
+		// wants to know all the same.
 		if r.watched || err != io.EOF {
 			r.ctx.Cancel(request.Disconnected(err))
 		}
@@ -201,18 +203,18 @@ func (c *conn) end(err error) {
 	}
 	c.requests = slices.DeleteFunc(c.requests, func(r entry) bool {
 		if r.state == receiving {
-			r.in.close(c) // nobody else will
+			r.in.close(c) // no application will
 		}
 		return r.state == receiving
 	})
 	c.changed.Broadcast()
-	if err == errDone || !acceptor.IsHangUp(err) { // the host may be sending, and is to get the answers
+	if err == errDone || !acceptor.IsHangUp(err) { // the host may still be sending, and is to read the answers
 		for c.running > 0 {
 			c.changed.Wait()
 		}
 		if (c.answered || err == errDone) && !c.doomed {
 			c.mu.Unlock()
-			c.drain()
+			c.nc.Drain(c.nc, request.DrainBytes) // nginx waits for the end of the connection, whatever END_REQUEST says
 			c.mu.Lock()
 		}
 	}
@@ -226,41 +228,17 @@ func (c *conn) end(err error) {
 func (c *conn) closeIfUnused() {
 	switch {
 	case c.running > 0:
-	case c.doomed:
+	case c.doomed && !c.plural:
 		// Nothing says "broken" in FastCGI: hosts ignore END_REQUEST's status. They notice a reset,
-		// and most of them a connection that ends without END_REQUEST. A reset may take what was
-		// just sent with it, though: of another request's answer, if there were several.
-		if tcp, ok := c.nc.Conn.(*net.TCPConn); ok && !c.plural {
-			_ = tcp.SetLinger(0)
-		}
-		c.nc.Close()
-	case c.ended:
+		// and most of them a connection that ends without END_REQUEST.
+		c.nc.Reset()
+	case c.doomed, c.ended: // a reset might take another request's answer with it
 		c.nc.Close()
 	}
 }
 
-// drain closes the sending half, for hosts that wait for the end of the connection whatever
-// END_REQUEST says (nginx), and reads what the host is still sending.
-func (c *conn) drain() {
-	half, ok := c.nc.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	c.mu.Lock()
-	c.setDeadline(time.Now().Add(request.DrainTime))
-	c.mu.Unlock()
-	for total := c.buffered(); total < request.DrainBytes; {
-		c.discard(c.buffered())
-		if c.more() != nil {
-			return
-		}
-		total += c.buffered()
-	}
-}
-
-// wake makes a read that is going on return when the last request has ended: nothing is left to
-// wait for, or the time that a connection may be idle begins, of which that read knew nothing. c.mu
-// is held.
+// wake makes a read that is going on return when the last request has ended: either there is nothing
+// left to wait for, or the time begins that a connection may be idle. c.mu is held.
 func (c *conn) wake() {
 	if c.reading && len(c.requests) == 0 {
 		c.relook = true
@@ -268,8 +246,8 @@ func (c *conn) wake() {
 	}
 }
 
-// await waits until something is reached, no longer than d, and reports whether it was. c.mu is
-// held, but not while it waits.
+// await waits until reached returns true, for no longer than d, and returns reached's result. c.mu
+// is held, but not during the wait.
 func (c *conn) await(d time.Duration, reached func() bool) bool {
 	late := false
 	timer := time.AfterFunc(d, func() {

@@ -7,24 +7,29 @@ import (
 
 // One goroutine at a time reads a connection: that goroutine has the turn.
 //
-//	a request has come, and no other is open       serve gives the turn up and calls the application
-//	a request has come while others are open       serve keeps the turn; a new goroutine calls the application
-//	Read is called while nobody has the turn       Read takes the turn for one piece of the body
-//	Read is called while serve has the turn        Read waits; serve gives the turn up when a piece of that body comes
-//	nobody has had the turn for takeOver           a new goroutine takes the turn, and serves
-//	Done is called while nobody has the turn       a new goroutine takes the turn, and serves
-//	an application ends while nobody has the turn  its goroutine takes the turn, and serves
-//	the connection ends                            nobody gives the turn up any more
+//	a request has come, and no other is open   serve gives the turn up, and calls the application
+//	a request has come while others are open   serve keeps the turn; a new goroutine calls
+//	                                           the application
+//	Read is called while nobody has the turn   Read takes the turn for one piece of the body
+//	Read is called while serve has the turn    Read waits; serve gives the turn up when a piece
+//	                                           of that body comes
+//	nobody has had the turn for takeOver,      a new goroutine takes the turn, and serves
+//	or Done is called
+//	an application ends, nobody has the turn   its goroutine takes the turn, and serves
+//	the connection ends                        nobody gives the turn up any more
 //
-// So the host's next request and its ABORT_REQUEST are seen although an application is slow, and yet most requests need one
-// goroutine alone. A goroutine that reads, and another for each application, would need a quarter to a half more CPU time for a
-// small request, and half as much again at least for the upload of a large body.
+// So the host's next request and its ABORT_REQUEST are seen although an application is slow, and
+// yet most requests need only one goroutine. With one goroutine that reads, and another for each
+// application, a small request takes a quarter to a half more CPU time, and the upload of a large
+// body half as much again at least.
 
-// takeOver is how long nobody may have the turn. Most applications end before: to take over from them would cost more than they do.
-// An application that ends its goroutine, or leaves a Read behind that has the turn, costs the connection that time.
+// takeOver is how long nobody may have the turn. Most applications end before: to take over from
+// them would cost more than they do. An application that ends its goroutine, or that leaves a Read
+// behind which has the turn, costs the connection that time.
 const takeOver = 2 * time.Millisecond
 
-// serve reads records and calls applications, until the connection ends or another goroutine has the turn. The caller has the turn.
+// serve reads records and calls applications, until the connection ends or another goroutine has
+// the turn. The caller has the turn.
 func (c *conn) serve() {
 	for {
 		r, err := c.next()
@@ -108,9 +113,10 @@ func (c *conn) takeOver() {
 	}
 }
 
-// handOver gives up the turn if the application of r waits for a piece of its body, which has come, and reports whether it did: if
-// the application has been slow once, the rest of a large body would go through memory and a file, at ten times the cost. A host
-// that has several requests open at a time is read at once for all of them. c.mu is held.
+// handOver gives up the turn if the application of r waits for the piece of its body that has come,
+// and reports whether it did. Without handOver, an application that was slow once would get the
+// rest of a large body through memory and a file, at ten times the cost. On a connection with
+// several open requests serve keeps the turn, and reads for all of them. c.mu is held.
 func (c *conn) handOver(r *call) bool {
 	if r.waiting == 0 || !r.in.empty() || r.in.err != nil || c.plural {
 		return false
@@ -123,8 +129,8 @@ func (c *conn) handOver(r *call) bool {
 // errHandedOver ends a goroutine that has handed over the turn.
 var errHandedOver = errors.New("fcgi: the application reads")
 
-// pump reads a piece of its body for an application that waits for that, while nobody has the turn. c.mu is held, but not while
-// pump reads.
+// pump reads a piece of the body of r into p, for the application of r, which waits for the piece
+// while nobody has the turn. c.mu is held, but not during the read.
 func (c *conn) pump(r *call, p []byte) (n int) {
 	c.takeTurn()
 	c.mu.Unlock()
@@ -136,9 +142,9 @@ func (c *conn) pump(r *call, p []byte) (n int) {
 	}
 	switch {
 	case err == nil || err == errWait:
-	case isTimeout(err) && r.state == ending: // the time was this one's, and it was left behind
+	case isTimeout(err) && r.state == ending: // the deadline was for r, whose application has left this Read behind
 	default:
-		c.err = err // for next, which ends the connection
+		c.err = err // look returns it, and serve then ends the connection
 	}
 	c.giveUpTurn()
 	c.changed.Broadcast()

@@ -9,7 +9,8 @@ import (
 	"example.com/gateway"
 )
 
-// An application that is slow is noticed also on connections that have been busy all the time: the next request is not left unseen.
+// An application that is slow is noticed also on connections that have been busy all the time: the
+// next request is not left unseen.
 func TestASlowRequestAfterManyFastOnes(t *testing.T) {
 	s := newScript(t)
 	site := serve(t, s.call)
@@ -44,8 +45,8 @@ func TestASlowRequestAfterManyFastOnes(t *testing.T) {
 	}
 }
 
-// An application may keep its connection from being read for 2 ms, whatever goes on on others: not less, since most end before, and
-// to take over costs more than they do.
+// An application may keep its connection from being read for 2 ms, whatever goes on on others: not
+// less, since most end before, and to take over costs more than they do.
 func TestHowLongAnApplicationHasTheConnection(t *testing.T) {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		if strings.HasPrefix(env.Vars["PATH_INFO"], "/slow") {
@@ -71,5 +72,40 @@ func TestHowLongAnApplicationHasTheConnection(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		all.Go(func() { quick(second) })
 		all.Wait()
+	})
+}
+
+// On a connection with several open requests, an application that has got a piece of its body does
+// not keep the others' records from being read.
+func TestAReaderBesideOthersDoesNotGetTheTurn(t *testing.T) {
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		switch env.Vars["PATH_INFO"] {
+		case "/open":
+			time.Sleep(time.Second)
+		case "/read":
+			if _, err := env.Input.Read(make([]byte, 100)); err != nil {
+				return nil, err
+			}
+			time.Sleep(time.Second)
+		}
+		return echo(env, start)
+	}
+	inBubble(t, app, nil, func(b *bubble) {
+		c := b.dial()
+		c.send(get(1, "/open"))
+		time.Sleep(10 * time.Millisecond)
+		c.send(head(2, keepConn, "POST", "/read", "CONTENT_LENGTH", "5"))
+		time.Sleep(10 * time.Millisecond)
+		c.send(rec(stdinRecord, 2, "piece"))
+		begun := time.Now()
+		if a := c.roundTrip(3, get(3, "/quick")); a.body() != "/quick " {
+			t.Errorf("%q", a.stdout)
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("the answer beside the reader took %v", took)
+		}
+		c.send(rec(stdinRecord, 2, ""))
+		c.read(1)
+		c.read(2)
 	})
 }

@@ -19,7 +19,8 @@ import (
 // stops. A client that has just got a response may have sent its next request already.
 const idleTime = 500 * time.Millisecond
 
-// A conn is a connection as the http.Server gets it, below TLS if there is TLS.
+// A conn is a connection as the http.Server gets it, below TLS if there is TLS. net/http calls the
+// CloseWrite of acceptor.Conn when the client is still sending.
 type conn struct {
 	*acceptor.Conn
 	unwatch func() bool // the stopping of the server
@@ -125,12 +126,4 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		return to.ReadFrom(r)
 	}
 	return io.Copy(struct{ io.Writer }{c.Conn.Conn}, r)
-}
-
-// CloseWrite is for net/http, which closes only this half when the client is still sending.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
 }

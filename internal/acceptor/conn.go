@@ -86,14 +86,22 @@ func (c *Conn) Reset() {
 	c.Close()
 }
 
+// CloseWrite closes the sending half, so that the peer knows that nothing more comes. It returns an
+// error if the connection has no halves.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // Drain makes sure that the peer reads the last response before the connection is closed. A peer
 // that is still sending when its connection is closed gets a reset, which may take the response
 // with it. So Drain closes only the sending half, and then reads and drops what the peer sends:
 // size bytes from r, which reads from the connection, but no more than request.DrainBytes and for
 // no longer than request.DrainTime. Drain does nothing if the connection has no halves.
 func (c *Conn) Drain(r io.Reader, size int64) {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(request.DrainTime)) != nil {
+	if c.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(request.DrainTime)) != nil {
 		return
 	}
 	_, _ = io.CopyN(io.Discard, r, min(size, request.DrainBytes))

@@ -32,6 +32,8 @@ type conn struct {
 	block []byte // held back behind the head, by reference
 	whole bool   // the response is whole, and all of it is sent
 
+	endsByClose bool // the head has no length: the response ends with the connection
+
 	// The way in. Once the variables are read, it belongs to the goroutine that holds reading.
 	reading sync.Mutex
 	r       socket.Reader

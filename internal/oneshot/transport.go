@@ -34,6 +34,7 @@ const lastTry = 10 * time.Millisecond
 
 // WriteHead implements gateway.Transport.
 func (c *conn) WriteHead(status string, headers gateway.Headers) error {
+	c.endsByClose = headers.Get("Content-Length") == ""
 	c.head = c.s.protocol.AppendHead(make([]byte, 0, headSize), status, headers, c.serverProtocol)
 	return nil
 }
@@ -69,14 +70,17 @@ func (c *conn) Flush() error {
 	return request.Disconnected(err)
 }
 
-// End implements gateway.Transport. The response ends with the connection, for which the method end
-// prepares. If the response was cut off, End does not send the bytes that are held back.
+// End implements gateway.Transport. A response without a length ends with the sending half of the
+// connection. If the response was cut off, End does not send the bytes that are held back.
 func (c *conn) End(whole bool) error {
 	if !whole {
 		return nil
 	}
 	err := c.Flush()
 	c.whole = err == nil
+	if c.whole && c.endsByClose {
+		_ = c.nc.CloseWrite() // otherwise the host would wait for the body's Close
+	}
 	return err
 }
 

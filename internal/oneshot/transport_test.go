@@ -63,6 +63,31 @@ func TestAFile(t *testing.T) {
 	})
 }
 
+// A response without a length ends when its last block is there. The host does not wait for the
+// body's Close.
+func TestTheEndOfAResponseWithoutALengthDoesNotWaitForClose(t *testing.T) {
+	each(t, func(t *testing.T, p *protocol) {
+		for _, network := range []string{"tcp", "unix"} {
+			done := make(chan struct{})
+			r := p.start(t, network, request.Limits{},
+				func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+					two := gateway.Stream(func(yield func([]byte, error) bool) {
+						_ = yield([]byte("one "), nil) && yield([]byte("two"), nil)
+					})
+					return ok(start, gateway.OnClose(two, func() error { <-done; return nil }))
+				})
+			c := r.dial()
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			io.WriteString(c, p.request("0"))
+			if answer, err := io.ReadAll(c); err != nil || body(string(answer)) != "one two" {
+				t.Errorf("over %s, while Close runs: %q, %v", network, answer, err)
+			}
+			close(done)
+			c.Close()
+		}
+	})
+}
+
 // A file that cannot be read is a fault of the application: the host has not left.
 func TestAFileThatCannotBeRead(t *testing.T) {
 	each(t, func(t *testing.T, p *protocol) {

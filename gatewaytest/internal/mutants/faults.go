@@ -34,6 +34,7 @@ const (
 	records     = "fcgi/response.go"
 	recordFiles = "fcgi/file.go"
 	steps       = "fcgi/step.go"
+	turns       = "fcgi/turn.go"
 
 	handler         = "nethttp/handler.go"
 	handlerBody     = "nethttp/handler_body.go"
@@ -683,6 +684,8 @@ var places = []struct {
 			"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
 	}},
 	{oneshotOut, "(*conn).End", []change{
+		{"the end of a response without a length waits for Close", `c.whole && c.endsByClose`, `false`,
+			"TestTheEndOfAResponseWithoutALengthDoesNotWaitForClose"},
 		{"a broken response is called whole", `!whole`, `false`,
 			"D2/an-error-after-a-block-can-be-told"},
 	}},
@@ -737,6 +740,16 @@ var places = []struct {
 	{recordFiles, "(*call).ReadFrom", []change{
 		{"what sendfile has sent is not counted", `sent += n`, ``,
 			"R131/a-file-of-a-declared-length-arrives"},
+	}},
+	{turns, "(*conn).handOver", []change{
+		{"a reader keeps other requests from being read", `c.plural`, `false`,
+			"TestAReaderBesideOthersDoesNotGetTheTurn"},
+		{"a reader that was slow once never reads for itself again", `r.waiting == 0`, `true`,
+			"TestReaderThatWasSlowReadsForItselfAgain"},
+	}},
+	{turns, "takeOver", []change{
+		{"an application keeps its connection from being read", `2 * time.Millisecond`, `time.Second`,
+			"TestHowLongAnApplicationHasTheConnection"},
 	}},
 	{steps, "(*conn).skip", []change{
 		{"padding is taken for the next record", `c.left+c.cur.padding > 0`, `c.left > 0`,
@@ -829,9 +842,33 @@ var places = []struct {
 		{"what net/http has sent of a file is not counted", `n += m`, ``,
 			"R131/a-file-of-a-declared-length-arrives"},
 	}},
+	{handler, "newHandler", []change{
+		{"a slash at the end of the prefix is a part of it", `strings.TrimRight(prefix, "/")`, `strings.TrimRight(prefix, " ")`,
+			"TestWhereAnApplicationIsMounted"},
+	}},
+	{httpServer, "(*Server).ServeTLS", []change{
+		{"there is no HTTP/2", `[]string{"h2", "http/1.1"}`, `[]string{"http/1.1"}`,
+			"TestServeTLS"},
+	}},
+	{httpServer, "(*Server).init", []change{
+		{"a head may take for ever", `limits.ReadHeaderTimeout`, `0`,
+			"TestAConnectionHasATimeForItsRequests"},
+		{"a connection may be idle for ever", `limits.IdleTimeout`, `0`,
+			"TestAConnectionHasATimeForItsRequests"},
+		{"Shutdown that runs out of time ends no Context", `s.acceptor.Context()`, `context.Background()`,
+			"TestShutdownThatRunsOutOfTime"},
+	}},
 	{httpServer, "(*Server).serveHTTP", []change{
 		{"there may be any number of requests", `s.requests.Add(1) > int64(s.handler.limits.MaxRequests)`, `s.requests.Add(1) < 0`,
 			"TestNoMoreRequestsThanTheLimit"},
+	}},
+	{httpConn, "idleTime", []change{
+		{"a server that stops does not wait for what is on its way", `500 * time.Millisecond`, `0`,
+			"TestShutdownLosesNoRequest"},
+	}},
+	{httpConn, "(*conn).Close", []change{
+		{"a client that has left makes place for another", `c.requests == 0`, `true`,
+			"TestApplicationsOfAClientThatHasLeftCount"},
 	}},
 	{httpConn, "(*conn).closeSoon", []change{
 		{"a server that stops cuts off a request", `c.begun && c.requests == 0`, `true`,
