@@ -41,8 +41,8 @@ func fencedBlocks(t *testing.T, page string) (blocks []block) {
 	return blocks
 }
 
-// TestREADMECommandsPrintWhatTheREADMESays types the README's commands in one shell, in a copy of the module, with the
-// program that stands between them as main.go where they then are.
+// TestREADMECommandsPrintWhatTheREADMESays types the README's commands in one shell, in a copy of
+// the module, with the program that stands between them as main.go where they then are.
 func TestREADMECommandsPrintWhatTheREADMESays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command a dozen times")
@@ -112,8 +112,8 @@ func TestREADMECommandsPrintWhatTheREADMESays(t *testing.T) {
 	}
 }
 
-// checkTestOutput looks for the README's lines, in their order, in what go test ./... prints; running it here would be endless. A
-// line "..." stands for any number of lines.
+// checkTestOutput looks for the README's lines, in their order, in what go test ./... prints;
+// running it here would be endless. A line "..." stands for any number of lines.
 func checkTestOutput(t *testing.T, output string) {
 	list, err := exec.Command("go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}ok {{else}}?  {{end}} \t{{.ImportPath}}\t"+
 		"{{if or .TestGoFiles .XTestGoFiles}}...{{else}}[no test files]{{end}}", "./...").Output()
@@ -133,7 +133,8 @@ func checkTestOutput(t *testing.T, output string) {
 	}
 }
 
-// TestCodeOfThePagesIsCodeThatRuns finds each block that is not run above word for word in a file that a test runs.
+// TestCodeOfThePagesIsCodeThatRuns finds each block that is not run above word for word in a file
+// that a test runs.
 func TestCodeOfThePagesIsCodeThatRuns(t *testing.T) {
 	var sources strings.Builder
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -195,7 +196,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestThePagesShowWhatIsThere: every package has a line in the README's table, and no line is of a package that is gone.
+// TestThePagesShowWhatIsThere: every package has a line in the README's table, and no line is of a
+// package that is gone.
 func TestThePagesShowWhatIsThere(t *testing.T) {
 	source, err := os.ReadFile("README.md")
 	if err != nil {

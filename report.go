@@ -36,9 +36,9 @@ func (r *response) isOfLeaving(err error) bool {
 		(errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled))
 }
 
-// oneLine returns at most max bytes of s, with control characters and bytes that are no text escaped
-// as in a Go string. Paths and messages have bytes of the client, and a line break in them would
-// forge a log entry.
+// oneLine returns at most max bytes of s, with control characters and bytes that are no text
+// escaped as in a Go string. Paths and messages have bytes of the client, and a line break in them
+// would forge a log entry.
 func oneLine(s string, max int) string {
 	if len(s) > max {
 		s = s[:max] + "..."

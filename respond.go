@@ -100,6 +100,7 @@ type response struct {
 func newResponse(env *Environ, t Transport) *response {
 	r := new(response)
 	r.t, r.log, r.declared, r.known = t, env.Errors, -1, sized.Unknown
+	r.headers = r.scratch[:0]
 	r.in.r = env.Input
 	r.ctx.Init(env.Context(), nil)
 	r.env = *env
@@ -175,7 +176,7 @@ func (r *response) start(status string, headers Headers, cause error) (io.Writer
 	if err != nil {
 		return w, r.keep(err)
 	}
-	r.headers = append(r.scratch[:0], headers...) // a copy, which nobody changes between the check and the wire
+	r.headers = append(r.headers[:0], headers...) // a copy, which nobody changes between the check and the wire
 	declared, err := r.headers.check()            // R73, R74: here, so that the application gets the error
 	if err != nil {
 		return w, r.keep(err)
@@ -251,8 +252,8 @@ func (r *response) send(block []byte, hasEnded, flush bool) error {
 
 // deliver has the transport send the head, the size bytes of a block or a file, and all of it now.
 func (r *response) deliver(head bool, size int64, content func() (int64, error), flush bool) (err error) {
-	// A transport that panics, or ends the goroutine, leaves a response that is broken, whatever the
-	// application makes of the panic.
+	// A transport that panics, or ends the goroutine, leaves a response that is broken, whatever
+	// the application makes of the panic.
 	first := r.err
 	r.phase, r.err = broken, errNoReturn
 	if head {
@@ -351,7 +352,7 @@ func (r *response) sendPage() error {
 	const page = "500 Internal Server Error\n"
 	r.phase = started
 	r.status, r.code = Status(500), 500
-	r.headers = append(r.scratch[:0], [2]string{"Content-Type", "text/plain"})
+	r.headers = append(r.headers[:0], [2]string{"Content-Type", "text/plain"})
 	r.declared, r.known.Blocks = -1, 1
 	return r.send([]byte(page), false, false)
 }

@@ -25,7 +25,8 @@ const (
 	programs     = "example.com/gateway/bench/programs/"
 )
 
-// buildHellos builds the programs that answer with a hello. The first is what the others are compared with.
+// buildHellos builds the programs that answer with a hello. The first is what the others are
+// compared with.
 func buildHellos(dir string) ([]program, error) {
 	var list []program
 	for _, p := range []struct {
@@ -70,7 +71,8 @@ func buildStreams(dir string) ([]program, error) {
 	return list, nil
 }
 
-// goBuild builds a package as people do, with no flags; whether cgo is on by default is up to the machine.
+// goBuild builds a package as people do, with no flags; whether cgo is on by default is up to the
+// machine.
 func goBuild(dir, pkg string, cgo bool) (string, error) {
 	file := filepath.Join(dir, filepath.Base(pkg))
 	env := os.Environ()
@@ -86,8 +88,9 @@ func goBuild(dir, pkg string, cgo bool) (string, error) {
 	return file, install(file)
 }
 
-// install copies a program from where the linker wrote it, as a deployment does. On Linux a copy starts up to 10 % faster than
-// what the linker has left in the page cache, and two copies start equally fast, which two builds of the same do not.
+// install copies a program from where the linker wrote it, as a deployment does. On Linux a copy
+// starts up to 10 % faster than what the linker has left in the page cache, and two copies start
+// equally fast, which two builds of the same do not.
 func install(file string) error {
 	program, err := os.ReadFile(file + ".linked")
 	if err != nil {
@@ -121,8 +124,9 @@ func buildC(dir string) (program, error) {
 	return program{name: name, argv: []string{file}, exact: true}, install(file)
 }
 
-// buildPython makes a virtual environment: packages that happen to be installed may run at every start of the interpreter, and
-// the python3 in the PATH may be a script that looks for the real one.
+// buildPython makes a virtual environment: packages that happen to be installed may run at every
+// start of the interpreter, and the python3 in the PATH may be a script that looks for the real
+// one.
 func buildPython(dir string) (program, error) {
 	if _, err := exec.LookPath("python3"); err != nil {
 		return program{name: "Python wsgiref", missing: "no python3 here"}, nil

@@ -48,8 +48,9 @@ type persistentServer struct {
 	conns           []net.Conn
 }
 
-// measurePersistent measures a hello on kept Unix connections: CPU, allocations, what an idle connection holds, and whether a
-// request costs more when there are many connections. perRound is the number of requests that each client sends in a round.
+// measurePersistent measures a hello on kept Unix connections: CPU, allocations, what an idle
+// connection holds, and whether a request costs more when there are many connections. perRound is
+// the number of requests that each client sends in a round.
 func measurePersistent(t *table, dir string, rounds, perRound, idle int) error {
 	if rounds == 0 {
 		return nil
@@ -158,7 +159,8 @@ func measureTurns(t *table, s *persistentServer, rounds, perRound int) error {
 	return nil
 }
 
-// nginxRequest is what nginx with its stock fastcgi_params makes of httpRequest, on a connection that is kept.
+// nginxRequest is what nginx with its stock fastcgi_params makes of httpRequest, on a connection
+// that is kept.
 func nginxRequest() []byte {
 	var params []byte
 	for _, p := range [][2]string{
@@ -289,8 +291,8 @@ func (s *persistentServer) used(command string) (u usage, err error) {
 	return u, err
 }
 
-// round sends times requests on each of the first n connections, with as many clients as there are, but no more than
-// persistentClients: each takes turns with its connections.
+// round sends times requests on each of the first n connections, with as many clients as there are,
+// but no more than persistentClients: each takes turns with its connections.
 func (s *persistentServer) round(n, times int) (wall time.Duration, used usage, err error) {
 	before, err := s.used("")
 	if err != nil {

@@ -2,8 +2,9 @@
 //
 //	cd bench && go run .
 //
-// It builds what it measures into a temporary directory, takes about a minute, and needs a Unix and Go; C and Python are
-// measured if cc and python3 are there. Below the table it says which targets were met. What is measured:
+// It builds what it measures into a temporary directory, takes about a minute, and needs a Unix and
+// Go; C and Python are measured if cc and python3 are there. Below the table it says which targets
+// were met. What is measured:
 //
 //   - CGI start: a whole process, from fork to its end, that answers a request with 30 variables with the same bytes; only
 //     net/http/cgi has its own order of headers. CPU is that of the process, in user and system mode.
@@ -20,8 +21,9 @@
 //   - Behind nginx: the same three servers under wrk, over connections that nginx keeps. The time is the wall clock's, by the
 //     number of requests. It is left out if nginx or wrk is not there.
 //
-// One round measures each variant once, in random order. A ratio is the median of the ratios within the rounds: what disturbs a
-// round disturbs all of its parts. The flags set the number of rounds; 0 leaves a part out, and its targets.
+// One round measures each variant once, in random order. A ratio is the median of the ratios within
+// the rounds: what disturbs a round disturbs all of its parts. The flags set the number of rounds;
+// 0 leaves a part out, and its targets.
 package main
 
 import (

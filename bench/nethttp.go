@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// A bridgeCase is one server of programs/nethttp-server. Those of one group are compared with the first of it.
+// A bridgeCase is one server of programs/nethttp-server. Those of one group are compared with the
+// first of it.
 type bridgeCase struct {
 	group, name, argument string
 	request               []byte
@@ -49,8 +50,8 @@ type bridge struct {
 	clients []*bridgeClient
 }
 
-// measureBridge measures what nethttp costs, in each direction, in CPU time of the server. perRound is the number of requests that
-// each client sends in a round.
+// measureBridge measures what nethttp costs, in each direction, in CPU time of the server. perRound
+// is the number of requests that each client sends in a round.
 func measureBridge(t *table, dir string, rounds, perRound int) error {
 	if rounds == 0 {
 		return nil
@@ -206,7 +207,8 @@ func (c *bridgeClient) ask() error {
 var toolRequest = []byte("GET /hello/world?name=value HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Go-http-client/1.1\r\n" +
 	"Accept-Encoding: gzip\r\n\r\n")
 
-// httpRequest is what a browser sends: it makes so many variables that the map for them needs twice the space.
+// httpRequest is what a browser sends: it makes so many variables that the map for them needs twice
+// the space.
 var httpRequest = []byte("GET /hello/world?name=value HTTP/1.1\r\nHost: www.example.com\r\n" +
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n" +
 	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n" +

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// The variants of programs/fcgi-server behind nginx, each on a Unix socket, over connections that nginx keeps.
+// The variants of programs/fcgi-server behind nginx, each on a Unix socket, over connections that
+// nginx keeps.
 var proxied = []struct{ name, argument, location string }{
 	{"gateway/fcgi", "gateway", "include /etc/nginx/fastcgi_params; fastcgi_keep_conn on; fastcgi_pass gateway;"},
 	{"net/http/fcgi", "fcgi", "include /etc/nginx/fastcgi_params; fastcgi_keep_conn on; fastcgi_pass fcgi;"},
@@ -25,7 +26,8 @@ var proxied = []struct{ name, argument, location string }{
 
 const wrkConns = 32
 
-// measureNginx measures requests a second through nginx. seconds is how long one variant is asked in a round.
+// measureNginx measures requests a second through nginx. seconds is how long one variant is asked
+// in a round.
 func measureNginx(t *table, dir string, rounds, seconds int) error {
 	const what = "hello behind nginx, 32 clients"
 	if rounds == 0 {
@@ -137,7 +139,8 @@ type nginxProcess struct {
 	ended  chan struct{}
 }
 
-// startNginx starts nginx in the foreground, in a group of processes of its own, and waits until it listens.
+// startNginx starts nginx in the foreground, in a group of processes of its own, and waits until it
+// listens.
 func startNginx(dir string) (*nginxProcess, string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

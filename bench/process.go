@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A process is a CGI program that runs. Its pipes are used with plain blocking calls: what package os does on top, and the
-// scheduler with it, would be measured too.
+// A process is a CGI program that runs. Its pipes are used with plain blocking calls: what package
+// os does on top, and the scheduler with it, would be measured too.
 type process struct {
 	pid   int
 	begun time.Time
@@ -97,7 +97,8 @@ func pipe() (r, w pipeEnd, err error) {
 	return pipeEnd(fds[0]), pipeEnd(fds[1]), nil
 }
 
-// wait closes the pipes, waits for the end of the process, and returns how long it took and the CPU time it used.
+// wait closes the pipes, waits for the end of the process, and returns how long it took and the CPU
+// time it used.
 func (p *process) wait() (wall, cpu time.Duration, err error) {
 	p.stdin.close()
 	p.out.close()

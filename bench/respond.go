@@ -60,8 +60,8 @@ var respondCases = []respondCase{
 	{"100 blocks, write()", writes(100), 100},
 }
 
-// differences has the cost of what is in a response many times. A second start with a cause replaces the first, and does all
-// that the first does but to grow the list.
+// differences has the cost of what is in a response many times. A second start with a cause
+// replaces the first, and does all that the first does but to grow the list.
 var differences = []difference{
 	{"each further block, stream", "stream of 100 blocks", "stream of 1 block", 99, true},
 	{"each further block, Map", "stream of 100 blocks, Map over it", "stream of 1 block, Map over it", 99, true},
@@ -86,7 +86,8 @@ func returns(body func() gateway.Body) gateway.Application {
 	})
 }
 
-// An instance is a body and knows its request, as PEP 3333's AppClass: it starts as late as its first block.
+// An instance is a body and knows its request, as PEP 3333's AppClass: it starts as late as its
+// first block.
 type instance struct {
 	env   *gateway.Environ
 	start gateway.StartResponse
@@ -234,7 +235,8 @@ func measureRespond(t *table, rounds int, benchtime string) error {
 		for i := range times {
 			times[i] = time.Duration(float64(more.times[i]-less.times[i]) / d.times)
 		}
-		// What the runtime and package testing allocate meanwhile is in neither by right: far less than a hundredth.
+		// What the runtime and package testing allocate meanwhile is in neither by right: far less
+		// than a hundredth.
 		allocs, bytes := hundredths((more.allocs-less.allocs)/d.times), hundredths((more.bytes-less.bytes)/d.times)
 		t.add(row{
 			what: "Respond", variant: d.name,

@@ -26,8 +26,9 @@ var (
 
 const onceClients = 4
 
-// measureOnce measures what has one connection for each request: a hello over Unix sockets beside FastCGI without keep-alive, and
-// size bytes of a file down and of a body up beside net/http, over Unix sockets and TCP, in CPU time of the server.
+// measureOnce measures what has one connection for each request: a hello over Unix sockets beside
+// FastCGI without keep-alive, and size bytes of a file down and of a body up beside net/http, over
+// Unix sockets and TCP, in CPU time of the server.
 func measureOnce(t *table, dir string, rounds, perRound, streamRounds, size int) error {
 	if rounds == 0 && streamRounds == 0 {
 		return nil
@@ -93,7 +94,8 @@ func measureOnce(t *table, dir string, rounds, perRound, streamRounds, size int)
 	return nil
 }
 
-// interleave runs f for each of the servers in random order, round by round, and returns the CPU time that each used for one of n.
+// interleave runs f for each of the servers in random order, round by round, and returns the CPU
+// time that each used for one of n.
 func interleave(servers map[string]*persistentServer, names []string, rounds, n int, f func(name, addr string) error) ([][]time.Duration, error) {
 	cpus := make([][]time.Duration, len(names))
 	if rounds == 0 {

@@ -12,7 +12,8 @@ import (
 
 const helloResponse = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello World !\n"
 
-// warmUp is how many rounds run before those that count: files get into the page cache, the CPU gets up to speed.
+// warmUp is how many rounds run before those that count: files get into the page cache, the CPU
+// gets up to speed.
 const warmUp = 10
 
 // measureStart runs n rounds in which every program is started once.
@@ -82,7 +83,8 @@ func startHello(p program, env []string, null *os.File, buf []byte) (wall, cpu t
 	return wall, cpu, nil
 }
 
-// sameResponse reports whether two CGI responses differ in nothing but the order of the lines after the first.
+// sameResponse reports whether two CGI responses differ in nothing but the order of the lines after
+// the first.
 func sameResponse(a, b []byte) bool {
 	headA, bodyA, _ := bytes.Cut(a, []byte("\r\n\r\n"))
 	headB, bodyB, _ := bytes.Cut(b, []byte("\r\n\r\n"))

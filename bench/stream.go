@@ -130,8 +130,8 @@ func streamUp(p program, size int) (run streamRun, err error) {
 	return run, err
 }
 
-// residentPeak returns the most memory that a live process has had, or -1. The maximum that wait4 gives will not do: on Linux
-// it is never less than that of the process that forked.
+// residentPeak returns the most memory that a live process has had, or -1. The maximum that wait4
+// gives will not do: on Linux it is never less than that of the process that forked.
 func residentPeak(pid int) int64 {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {

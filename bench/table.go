@@ -63,8 +63,8 @@ func (t *table) print(w io.Writer) (missed bool) {
 	return missed
 }
 
-// A ratio is the median of ratios that were taken in pairs, and an interval that has the true median with 95 %; with less than
-// six of them that is less.
+// A ratio is the median of ratios that were taken in pairs, and an interval that has the true
+// median with 95 %; with less than six of them that is less.
 type ratio struct{ median, low, high float64 }
 
 func (r ratio) String() string {
@@ -81,7 +81,8 @@ func ratioOf(a, base []time.Duration) ratio {
 		list[i] = float64(a[i]) / float64(base[i])
 	}
 	slices.Sort(list)
-	// The number of values below the median is binomial with n/2 and √n/2, whatever the distribution of the values.
+	// The number of values below the median is binomial with n/2 and √n/2, whatever the
+	// distribution of the values.
 	n := float64(len(list))
 	reach := 1.96 * math.Sqrt(n) / 2
 	low := max(0, int(math.Floor(n/2-reach)))

@@ -104,8 +104,7 @@ func TestBrokenResponseLeavesOthersTheirAnswer(t *testing.T) {
 	}
 }
 
-// An application that fails before anything was sent gets the page, and the connection goes on (E1:
-// net/http/fcgi's process ends).
+// An application that fails before anything was sent gets the page, and the connection goes on.
 func TestFailuresBeforeTheHead(t *testing.T) {
 	for how, app := range map[string]gateway.ApplicationFunc{
 		"error": func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errors.New("boom") },

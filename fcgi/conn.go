@@ -237,8 +237,8 @@ func (c *conn) closeIfUnused() {
 	}
 }
 
-// wake makes a read that is going on return when the last request has ended: either there is nothing
-// left to wait for, or the time begins that a connection may be idle. c.mu is held.
+// wake makes a read that is going on return when the last request has ended: either there is
+// nothing left to wait for, or the time begins that a connection may be idle. c.mu is held.
 func (c *conn) wake() {
 	if c.reading && len(c.requests) == 0 {
 		c.relook = true

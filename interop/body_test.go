@@ -57,8 +57,8 @@ func checkChunked(c *checker) {
 	}
 }
 
-// checkUnread: C33: the application need not read the body; the host may insist that somebody does, else it loses the
-// answer (mod_cgid, fcgiwrap). The answer arrives whole, and the process ends.
+// checkUnread: C33: the application need not read the body; the host may insist that somebody does,
+// else it loses the answer (mod_cgid, fcgiwrap). The answer arrives whole, and the process ends.
 func checkUnread(c *checker) {
 	w := c.watch(c.T)
 	answer := c.do(c.T, request{method: "POST", path: "/ignore?size=1000&id=" + w.id, body: large})
@@ -66,8 +66,9 @@ func checkUnread(c *checker) {
 	c.ended(w, "start, closed")
 }
 
-// checkDeadlock: an answer that no pipe holds, while the body is not read. A host that writes the whole body before it
-// reads any of the answer waits for the program, which waits for the host, until the host's own timeout.
+// checkDeadlock: an answer that no pipe holds, while the body is not read. A host that writes the
+// whole body before it reads any of the answer waits for the program, which waits for the host,
+// until the host's own timeout.
 func checkDeadlock(c *checker) {
 	w := c.watch(c.T)
 	conn := c.connect(c.T)

@@ -17,8 +17,8 @@ import (
 
 const deployed = "../examples/deploy"
 
-// deploy writes a file of examples/deploy to the folder of the site. It is used as it is, but for the folder and the ports,
-// which are the test's.
+// deploy writes a file of examples/deploy to the folder of the site. It is used as it is, but for
+// the folder and the ports, which are the test's.
 func (s *site) deploy(t *testing.T, name string, ports map[string]string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(deployed, name))
@@ -114,7 +114,8 @@ func (s *site) reached(t *testing.T, backends ...*backend) {
 	}
 }
 
-// TestABackendThatIsKilledIsMissedByNobody kills one of several backends under load, and starts it again.
+// TestABackendThatIsKilledIsMissedByNobody kills one of several backends under load, and starts it
+// again.
 func TestABackendThatIsKilledIsMissedByNobody(t *testing.T) {
 	t.Run("nginx", func(t *testing.T) {
 		port := freePort(t)
@@ -144,8 +145,9 @@ func TestABackendThatIsKilledIsMissedByNobody(t *testing.T) {
 	})
 }
 
-// killUnderLoad kills each of the backends in turn but the last, and starts it again. Both hosts then ask another process, so next to
-// nothing is lost: an answer that had begun to arrive. Without that it is a third of the connections.
+// killUnderLoad kills each of the backends in turn but the last, and starts it again. Both hosts
+// then ask another process, so next to nothing is lost: an answer that had begun to arrive. Without
+// that it is a third of the connections.
 func (s *site) killUnderLoad(t *testing.T, backends []*backend, quirk string) {
 	t.Helper()
 	s.reached(t, backends...)
@@ -218,7 +220,8 @@ func (u unit) one(t *testing.T, key string) string {
 	return u[key][0]
 }
 
-// An activation is what systemd does for a service with a socket: it holds the socket, and passes it to each process.
+// An activation is what systemd does for a service with a socket: it holds the socket, and passes
+// it to each process.
 type activation struct {
 	file          *os.File
 	command, name string
@@ -249,8 +252,8 @@ func (s *site) activate(t *testing.T) *activation {
 	return &activation{file, service.one(t, "[Service]ExecStart"), socket.one(t, "[Socket]FileDescriptorName")}
 }
 
-// start starts a process on the socket and waits until it serves. It is a shell that becomes the program, since LISTEN_PID is not known
-// before.
+// start starts a process on the socket and waits until it serves. It is a shell that becomes the
+// program, since LISTEN_PID is not known before.
 func (a *activation) start(t *testing.T, s *site) *process {
 	t.Helper()
 	log := s.path("sh.log")

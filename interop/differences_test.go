@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// A difference is an aspect of a check in which some hosts do not do what the others do. The sources are the project's
-// notes on hosts (hosts.md, and B.4 of rfc3875.md), the host's own code, or "seen" with what was seen here.
+// A difference is an aspect of a check in which some hosts do not do what the others do. The
+// sources are the project's notes on hosts (hosts.md, and B.4 of rfc3875.md), the host's own code,
+// or "seen" with what was seen here.
 type difference struct {
 	hosts  string
 	check  string
@@ -87,7 +88,8 @@ var differences = []difference{
 	{"lighttpd nginx", "cut", "FIN", "not started", wholeFirst, "seen"},
 	{"lighttpd nginx", "cut", "RST", "not started", wholeFirst, "seen"},
 	{"python", "cut", "RST", "input: connection reset by peer", "stdin is the client's connection", "B.4"},
-	// The host closes stdin as for a body that is whole, and sends SIGTERM right after: who is first, wins.
+	// The host closes stdin as for a body that is whole, and sends SIGTERM right after: who is
+	// first, wins.
 	{bothApaches, "cut-chunked", "FIN", "killed | input: whole", "only a SIGTERM tells", "seen: AH01270, AH01225"},
 	{bothApaches, "cut-chunked", "RST", "killed | input: whole", "only a SIGTERM tells", "seen: AH01270, AH01225"},
 	{"lighttpd nginx", "cut-chunked", "FIN", "not started", wholeFirst, "hosts.md, Bodies"},

@@ -93,7 +93,8 @@ type site struct {
 	without    []string // checks that the host does not survive
 }
 
-// startSite starts the host and has it stopped when the test ends, passed or not. program is the file to run.
+// startSite starts the host and has it stopped when the test ends, passed or not. program is the
+// file to run.
 func startSite(t *testing.T, h host, program string) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gateway-interop-")
@@ -140,7 +141,8 @@ func startSite(t *testing.T, h host, program string) *site {
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *site) address() string         { return "127.0.0.1:" + s.port }
 
-// configure writes the configuration from testdata, with its placeholders filled in, to the folder of the site.
+// configure writes the configuration from testdata, with its placeholders filled in, to the folder
+// of the site.
 func (s *site) configure(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -200,8 +202,9 @@ func (s *site) stop() (err error) {
 	return nil
 }
 
-// freePort returns a port on which nobody listens. It is below those that the kernel gives to whoever asks for any, of which the many
-// connections of these tests, and of others that are running, use one after the other.
+// freePort returns a port on which nobody listens. It is below those that the kernel gives to
+// whoever asks for any, of which the many connections of these tests, and of others that are
+// running, use one after the other.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 1000 {

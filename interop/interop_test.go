@@ -1,13 +1,15 @@
 //go:build interop && linux
 
-// Package interop puts one application, the program in testapp, under real web servers, as a CGI program and as a server
-// behind them, and checks that it gets the same requests and that clients get the same responses from all of them.
+// Package interop puts one application, the program in testapp, under real web servers, as a CGI
+// program and as a server behind them, and checks that it gets the same requests and that clients
+// get the same responses from all of them.
 //
 //	interop/install                      # once, on Debian
 //	go test -tags interop ./interop
 //
-// The configurations of the hosts are in testdata. What a host does in its own way is in differences_test.go, with the
-// reason; a difference that is not listed there fails, and so does one that is listed and does not occur.
+// The configurations of the hosts are in testdata. What a host does in its own way is in
+// differences_test.go, with the reason; a difference that is not listed there fails, and so does
+// one that is listed and does not occur.
 package interop
 
 import (
@@ -128,7 +130,8 @@ func (c *checker) expect(aspect, got, want string) {
 	}
 }
 
-// unfilled puts the placeholders back in which the list of differences has: the ports, as in the configurations.
+// unfilled puts the placeholders back in which the list of differences has: the ports, as in the
+// configurations.
 func (c *checker) unfilled(got string) string {
 	got = strings.ReplaceAll(got, c.port, "@PORT@")
 	if _, port, found := strings.Cut(c.backend, "127.0.0.1:"); found {

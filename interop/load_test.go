@@ -50,7 +50,8 @@ var (
 	loadSockets = regexp.MustCompile(`(?m)^ *Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
 )
 
-// end waits for the end of the load, and returns how many requests were answered, and how many not, or with an error.
+// end waits for the end of the load, and returns how many requests were answered, and how many not,
+// or with an error.
 func (l *load) end() (answered, failed int) {
 	l.t.Helper()
 	err := <-l.done

@@ -23,8 +23,9 @@ type process struct {
 	err   error         // of Wait
 }
 
-// spawn starts a program in a process group of its own, as nobody if the tests are run by root: web servers refuse
-// that, or take an account from their configuration. Should the tests die, the kernel sends it SIGTERM.
+// spawn starts a program in a process group of its own, as nobody if the tests are run by root: web
+// servers refuse that, or take an account from their configuration. Should the tests die, the
+// kernel sends it SIGTERM.
 func spawn(t *testing.T, dir string, asRoot bool, name string, args ...string) *process {
 	t.Helper()
 	return spawnWith(t, dir, asRoot, nil, name, args...)
@@ -83,8 +84,8 @@ func lookPath(name string) (string, error) {
 	return path, err
 }
 
-// stop asks the process to end, and kills what is left of its group. It returns an error if it had to, or if something
-// is left still.
+// stop asks the process to end, and kills what is left of its group. It returns an error if it had
+// to, or if something is left still.
 func (p *process) stop() error {
 	var err error
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -106,7 +107,8 @@ func (p *process) stop() error {
 	return err
 }
 
-// leftovers kills and returns the processes that run a program of the folder, whoever started them and in whatever group.
+// leftovers kills and returns the processes that run a program of the folder, whoever started them
+// and in whatever group.
 func leftovers(dir string) (list []string) {
 	links, _ := filepath.Glob("/proc/[0-9]*/exe")
 	for _, link := range links {

@@ -74,7 +74,7 @@ func checkEnviron(c *checker) {
 		{"HTTP_X_LATIN", "\xe9"},    // R9: bytes
 		{"HTTP_COOKIE", "a=1; b=2"}, // RFC 6265, 5.4
 		{"HTTP_AUTHORIZATION", "Bearer token"},
-		{"HTTP_X_UNDER", ""}, // E6
+		{"HTTP_X_UNDER", ""},
 		{"HTTP_PROXY", ""},   // httpoxy
 		{"HTTP_CONTENT_LENGTH", ""},
 		{"HTTP_CONTENT_TYPE", ""},
@@ -115,7 +115,8 @@ func checkPaths(c *checker) {
 	}
 }
 
-// variable returns a variable as the application was given it with a request, or the status of an answer that is not its.
+// variable returns a variable as the application was given it with a request, or the status of an
+// answer that is not its.
 func (c *checker) variable(name string, r request) string {
 	c.Helper()
 	answer, err := c.try(r)

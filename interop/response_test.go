@@ -63,7 +63,8 @@ func checkPanicBefore(c *checker) {
 	c.logged("main.panics")
 }
 
-// checkPanicAfter: the client must be able to see that the response is not whole, as far as the host lets it.
+// checkPanicAfter: the client must be able to see that the response is not whole, as far as the
+// host lets it.
 func checkPanicAfter(c *checker) {
 	for _, when := range []string{"undeclared", "declared"} {
 		w, conn := c.begin("/panic?when=" + when)

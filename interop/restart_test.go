@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// startActivated starts nginx, which keeps connections, and behind it a process on a socket that is held for it.
+// startActivated starts nginx, which keeps connections, and behind it a process on a socket that is
+// held for it.
 func startActivated(t *testing.T) (*site, *activation, *process) {
 	t.Helper()
 	var held *activation
@@ -30,8 +31,9 @@ func startActivated(t *testing.T) (*site, *activation, *process) {
 	return s, held, first
 }
 
-// TestARestartLosesNothing restarts the process several times under load: with the next one accepting before the last one is told to
-// end, and as systemd does it, one after the other. What is going on goes on, however long it takes.
+// TestARestartLosesNothing restarts the process several times under load: with the next one
+// accepting before the last one is told to end, and as systemd does it, one after the other. What
+// is going on goes on, however long it takes.
 func TestARestartLosesNothing(t *testing.T) {
 	s, held, old := startActivated(t)
 	load := beginLoad(t, s, "/", 5*time.Second)
@@ -88,8 +90,8 @@ func (s *site) log(name string) string {
 	return string(text)
 }
 
-// TestAStormHarmsNobody: what is no FastCGI, half of it, or clients that vanish, come to the socket in great number while others
-// are served. Nobody notices, and afterwards nothing is left of them.
+// TestAStormHarmsNobody: what is no FastCGI, half of it, or clients that vanish, come to the socket
+// in great number while others are served. Nobody notices, and afterwards nothing is left of them.
 func TestAStormHarmsNobody(t *testing.T) {
 	s, _, server := startActivated(t)
 	calm := openFiles(t, server)
@@ -138,7 +140,8 @@ func TestAStormHarmsNobody(t *testing.T) {
 	}
 }
 
-// storm returns something that a FastCGI server does not want to see, or the beginning of something that it does.
+// storm returns something that a FastCGI server does not want to see, or the beginning of something
+// that it does.
 func storm(random *rand.Rand) []byte {
 	record := func(kind byte, id uint16, content []byte) []byte {
 		b := []byte{1, kind, 0, 0, 0, 0, 0, 0}

@@ -34,8 +34,9 @@ func checkUploads(c *checker) {
 	wg.Wait()
 }
 
-// checkMixture: requests of all kinds after and beside each other, over whatever connections the host keeps to the server. None gets
-// anything of another's answer, also where that one was broken off, had no body, or came before its request's body was read.
+// checkMixture: requests of all kinds after and beside each other, over whatever connections the
+// host keeps to the server. None gets anything of another's answer, also where that one was broken
+// off, had no body, or came before its request's body was read.
 func checkMixture(c *checker) {
 	const clients, rounds = 4, 6
 	var wg sync.WaitGroup

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// servers are the hosts that pass requests on to the program, which is a server then: GATEWAY tells it of what kind. In
-// the configurations in testdata @DIR@ is the folder of the site, @PORT@ the port of the host, and @APP@ the address of the
-// program.
+// servers are the hosts that pass requests on to the program, which is a server then: GATEWAY tells
+// it of what kind. In the configurations in testdata @DIR@ is the folder of the site, @PORT@ the
+// port of the host, and @APP@ the address of the program.
 var servers = []host{
 	behindNginx("nginx-fcgi", "fcgi", "unix", "document-uri", "server-nginx-fcgi.conf"),
 	behindNginx("nginx-fcgi-tcp", "fcgi", "tcp", "document-uri", "server-nginx-fcgi.conf"),
@@ -67,8 +67,8 @@ func behindHAProxy(name, protocol, network, script, conf string) host {
 		s.serve(t, protocol, network, "")
 		s.script = script
 		if protocol == "fcgi" && isHAProxy2612(t) {
-			// haproxy/haproxy#2150: it crashes when something comes that is not a part of the response: what is written
-			// to Errors.
+			// haproxy/haproxy#2150: it crashes when something comes that is not a part of the
+			// response: what is written to Errors.
 			s.without = []string{"status", "injection", "panic-before", "panic-after", "mixture"}
 		}
 		s.logs.files = append(s.logs.files, s.path("haproxy.log"))
@@ -89,7 +89,8 @@ func isHAProxy2612(t *testing.T) bool {
 	return strings.Contains(string(output), "version 2.6.12")
 }
 
-// serve starts the program as a server, and waits until it listens. quirk is what is to be set right about the host's paths.
+// serve starts the program as a server, and waits until it listens. quirk is what is to be set
+// right about the host's paths.
 func (s *site) serve(t *testing.T, protocol, network, quirk string) {
 	t.Helper()
 	_, s.script, _ = strings.Cut(quirk, ":")
@@ -106,7 +107,8 @@ func (s *site) serve(t *testing.T, protocol, network, quirk string) {
 	awaitListener(t, network, address)
 }
 
-// TestServers does all checks that the CGI program has to pass, and some more, with a server behind each of the hosts.
+// TestServers does all checks that the CGI program has to pass, and some more, with a server behind
+// each of the hosts.
 func TestServers(t *testing.T) {
 	run(t, servers, serverChecks)
 }

@@ -48,7 +48,8 @@ func checkStream(c *checker) {
 	c.ended(w, "waiting, closed")
 }
 
-// checkClose: R21: Close runs after the response, and a host that has all of that must not keep it from running.
+// checkClose: R21: Close runs after the response, and a host that has all of that must not keep it
+// from running.
 func checkClose(c *checker) {
 	for _, method := range []string{"GET", "HEAD"} {
 		w := c.watch(c.T)
@@ -63,7 +64,8 @@ func checkClose(c *checker) {
 	}
 }
 
-// checkLeave: the client leaves in the middle of a response that goes on. R21: Close runs; the process ends.
+// checkLeave: the client leaves in the middle of a response that goes on. R21: Close runs; the
+// process ends.
 func checkLeave(c *checker) {
 	for _, how := range []struct {
 		name  string
@@ -76,7 +78,8 @@ func checkLeave(c *checker) {
 	}
 }
 
-// checkLeaveIdle: the client leaves while the application has nothing to say. A host that notices may tell it.
+// checkLeaveIdle: the client leaves while the application has nothing to say. A host that notices
+// may tell it.
 func checkLeaveIdle(c *checker) {
 	for _, how := range []struct {
 		name  string
@@ -88,7 +91,8 @@ func checkLeaveIdle(c *checker) {
 	}
 }
 
-// begin starts a response that waits after its first block, which the client then has, unless the host buffers.
+// begin starts a response that waits after its first block, which the client then has, unless the
+// host buffers.
 func (c *checker) begin(path string) (*watch, *conn) {
 	c.Helper()
 	w := c.watch(c.T)

@@ -74,8 +74,9 @@ func (w *watch) next(limit time.Duration) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// untilEnd returns what the program told up to its end, which must come in time. That it came to its end by itself is
-// not part of it: a host that has what it wants may kill the process that is about to end.
+// untilEnd returns what the program told up to its end, which must come in time. That it came to
+// its end by itself is not part of it: a host that has what it wants may kill the process that is
+// about to end.
 func (w *watch) untilEnd() string {
 	w.t.Helper()
 	return w.collect(w.next(patience))

@@ -89,7 +89,7 @@ func TestABodyThatEndsEarlyOrFails(t *testing.T) {
 		text   string
 		want   error // nil is a clean end
 	}{
-		{"cut short", strings.NewReader("hell"), 5, "hell", io.ErrUnexpectedEOF}, // G11
+		{"cut short", strings.NewReader("hell"), 5, "hell", io.ErrUnexpectedEOF},
 		{"cut short, and the end beside the data", iotest.DataErrReader(strings.NewReader("hell")), 5, "hell", io.ErrUnexpectedEOF},
 		{"nothing came", strings.NewReader(""), 5, "", io.ErrUnexpectedEOF},
 		{"whole, and the end beside the data", iotest.DataErrReader(strings.NewReader("hello")), 5, "hello", nil},

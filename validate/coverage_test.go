@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// wsgirefChecks has each check of wsgiref.validate with its number in docs/suites.md, what the lint does instead, and
-// the case of TestEachMistakeIsFoundAndNothingElse or TestBodyThatIsNeverClosedIsFound that shows it. If there is no
-// case, the check means nothing in Go or is left out, and the text says why.
+// wsgirefChecks has each check of wsgiref.validate with its number in docs/suites.md, what the lint
+// does instead, and the case of TestEachMistakeIsFoundAndNothingElse or
+// TestBodyThatIsNeverClosedIsFound that shows it. If there is no case, the check means nothing in
+// Go or is left out, and the text says why.
 var wsgirefChecks = []struct{ check, here, test string }{
 	{"V1", "the application is called with two arguments: the signature of Call; R12 for nil ones", "nil start"},
 	{"V2", "no keywords: Go has none", ""},
@@ -74,7 +75,8 @@ var wsgirefMisses = []struct{ missed, test string }{
 	{"control characters in the status (R66)", "status with a line end"},
 	{"the rules of file_wrapper", ""}, // Reader is a Body of the library, and keeps them
 	{"environ still valid on the way to an inner application", "breaks the path"},
-	// An application need not know of HEAD, and a middleware that measures may range the whole body: docs/suites.md.
+	// An application need not know of HEAD, and a middleware that measures may range the whole
+	// body: docs/suites.md.
 	{"bodies in answer to HEAD", ""},
 	{"reads past CONTENT_LENGTH (R56)", "reads on past the end"},
 }

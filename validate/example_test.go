@@ -11,8 +11,8 @@ import (
 	"example.com/gateway/validate"
 )
 
-// A program puts its application under the lint while the application is developed. The findings go to the log, which is
-// stdout here.
+// A program puts its application under the lint while the application is developed. The findings go
+// to the log, which is stdout here.
 func ExampleApplication() {
 	app := gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK", gateway.Headers{{"Content-Length", "20"}, {"Content-Type", "text/plain"}}, nil)

@@ -266,7 +266,8 @@ var (
 			}, body.Close}, nil
 		})
 	}
-	// includes puts the inner response into a page of its own, and ends the page if the inner response fails.
+	// includes puts the inner response into a page of its own, and ends the page if the inner
+	// response fails.
 	includes gateway.Middleware = func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			if _, err := start("200 OK", plain, nil); err != nil {
@@ -712,9 +713,9 @@ func (o outcome) equal(p outcome) bool {
 	return slices.Equal(o.events, p.events) && o.log == p.log && o.err == p.err && o.isBoom == p.isBoom && o.broken == p.broken
 }
 
-// TestNothingChangesForACorrectPair runs each pair without the lint and with it, under gateway.Respond, for clients
-// that stay and clients that leave, and under a toy. The head, the blocks, the log and the error must be the same, and
-// the lint must find nothing.
+// TestNothingChangesForACorrectPair runs each pair without the lint and with it, under
+// gateway.Respond, for clients that stay and clients that leave, and under a toy. The head, the
+// blocks, the log and the error must be the same, and the lint must find nothing.
 func TestNothingChangesForACorrectPair(t *testing.T) {
 	t.Parallel()
 	rounds := 100
@@ -801,7 +802,8 @@ func TestConcurrentRequestsAreNoFinding(t *testing.T) {
 	}
 }
 
-// TestRequestsInTurnAreNoFinding checks that a server of one thread may have several responses under way (R49).
+// TestRequestsInTurnAreNoFinding checks that a server of one thread may have several responses
+// under way (R49).
 func TestRequestsInTurnAreNoFinding(t *testing.T) {
 	t.Parallel()
 	var got collector

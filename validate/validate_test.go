@@ -126,7 +126,8 @@ func respond(app gateway.Application, env *gateway.Environ) {
 	_ = gateway.Respond(app, env, new(recorder))
 }
 
-// A toy is a correct server without gateway.Respond. A test plants a mistake by setting one of the functions.
+// A toy is a correct server without gateway.Respond. A test plants a mistake by setting one of the
+// functions.
 type toy struct {
 	started bool
 	sent    bool
@@ -231,7 +232,8 @@ func answers(status string, headers gateway.Headers, body func() gateway.Body) g
 func text() gateway.Body  { return gateway.Text("Hello World !\n") }
 func empty() gateway.Body { return gateway.Bytes() }
 
-// TestNilIsFoundWhenItIsCalled checks that a program with a nil part answers 500 and says which part it is.
+// TestNilIsFoundWhenItIsCalled checks that a program with a nil part answers 500 and says which
+// part it is.
 func TestNilIsFoundWhenItIsCalled(t *testing.T) {
 	t.Parallel()
 	made := func(gateway.Application) gateway.Application { return nil }
@@ -261,8 +263,8 @@ func TestNilIsFoundWhenItIsCalled(t *testing.T) {
 	}
 }
 
-// TestFindingsGoToErrorsByDefault also checks that a finding after the end of one response goes to the Errors of the
-// next request.
+// TestFindingsGoToErrorsByDefault also checks that a finding after the end of one response goes to
+// the Errors of the next request.
 func TestFindingsGoToErrorsByDefault(t *testing.T) {
 	t.Parallel()
 	var late gateway.StartResponse

@@ -16,7 +16,8 @@ import (
 	"example.com/gateway/validate"
 )
 
-// A wrong is a mistake of one side, and the findings that it must lead to. Each field has a default that is right.
+// A wrong is a mistake of one side, and the findings that it must lead to. Each field has a default
+// that is right.
 type wrong struct {
 	name   string
 	app    gateway.Application // default: hello
@@ -492,7 +493,8 @@ var wrongServers = []wrong{
 	}},
 }
 
-// failsLate meets an error after the head was sent. It calls start with the cause, and passes on the error of start.
+// failsLate meets an error after the head was sent. It calls start with the cause, and passes on
+// the error of start.
 func failsLate(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	_, err := start("200 OK", plain, nil)
 	return gateway.Stream(func(yield func([]byte, error) bool) {
@@ -547,7 +549,8 @@ func concurrent(multithread bool) server {
 	}
 }
 
-// through returns a middleware that returns what f makes of the inner body. *w is the writer of the last start.
+// through returns a middleware that returns what f makes of the inner body. *w is the writer of the
+// last start.
 func through(f func(body gateway.Body, w *io.Writer) (gateway.Body, error)) gateway.Middleware {
 	return func(app gateway.Application) gateway.Application {
 		return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
@@ -833,7 +836,8 @@ func (c wrong) run(l validate.Linter) {
 	serve(app, env())
 }
 
-// TestBodyThatIsNeverClosedIsFound also checks that the finding names the place that called the application.
+// TestBodyThatIsNeverClosedIsFound also checks that the finding names the place that called the
+// application.
 func TestBodyThatIsNeverClosedIsFound(t *testing.T) {
 	t.Parallel()
 	for name, lint := range map[string]func(l validate.Linter) gateway.Application{
@@ -873,7 +877,8 @@ func TestBodyThatIsNeverClosedIsFound(t *testing.T) {
 	}
 }
 
-// losesClose is a middleware with a common mistake: the body that it returns does not close the inner body.
+// losesClose is a middleware with a common mistake: the body that it returns does not close the
+// inner body.
 func losesClose(app gateway.Application) gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		body, err := app.Call(env, start)
@@ -887,7 +892,8 @@ func forgetsToClose(app gateway.Application) {
 	s.serve(app, environ("GET"))
 }
 
-// TestForgottenBodyIsReportedToTheNextRequest checks a body that is never closed under a lint without a Report.
+// TestForgottenBodyIsReportedToTheNextRequest checks a body that is never closed under a lint
+// without a Report.
 func TestForgottenBodyIsReportedToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	app := validate.Application(gateway.ApplicationFunc(hello))
@@ -906,7 +912,8 @@ func TestForgottenBodyIsReportedToTheNextRequest(t *testing.T) {
 	t.Fatal("not found")
 }
 
-// TestKeptBlocksArePoisoned checks that a server which keeps blocks has garbage, so that its own tests can see it.
+// TestKeptBlocksArePoisoned checks that a server which keeps blocks has garbage, so that its own
+// tests can see it.
 func TestKeptBlocksArePoisoned(t *testing.T) {
 	t.Parallel()
 	var got collector
@@ -979,7 +986,8 @@ func TestReportedOncePerRequest(t *testing.T) {
 	}
 }
 
-// TestNilIsAnErrorOfCall checks that without an Environ, and so without a log, the error of Call has the finding.
+// TestNilIsAnErrorOfCall checks that without an Environ, and so without a log, the error of Call
+// has the finding.
 func TestNilIsAnErrorOfCall(t *testing.T) {
 	t.Parallel()
 	_, err := validate.Application(gateway.ApplicationFunc(hello)).Call(nil, nil)

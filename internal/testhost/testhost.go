@@ -1,5 +1,5 @@
-// Package testhost is the web server's side of CGI-like protocols, as far as they have one in common: for the tests that put the
-// conformance suite in front of a server. Only tests import it.
+// Package testhost is the web server's side of CGI-like protocols, as far as they have one in
+// common: for the tests that put the conformance suite in front of a server. Only tests import it.
 package testhost
 
 import (
@@ -25,8 +25,9 @@ const (
 	MountURL = "/mounted%20at/here"
 )
 
-// Start starts a web server with the given handler until the end of the test, and returns the URL of Mount. The handler sees only
-// requests below Mount, with the rest of the path, decoded. It reports whether the response is whole.
+// Start starts a web server with the given handler until the end of the test, and returns the URL
+// of Mount. The handler sees only requests below Mount, with the rest of the path, decoded. It
+// reports whether the response is whole.
 func Start(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, path string) bool) string {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, found := strings.CutPrefix(r.URL.Path, Mount)
@@ -51,7 +52,8 @@ func Start(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, path
 	return server.URL + MountURL
 }
 
-// drain reads what is left of the body. In full duplex net/http may take it for the next request, or panic with it.
+// drain reads what is left of the body. In full duplex net/http may take it for the next request,
+// or panic with it.
 func drain(w http.ResponseWriter, r *http.Request) {
 	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(5*time.Second)) != nil {
 		return
@@ -85,8 +87,9 @@ func Backend(t *testing.T, server interface {
 	return l.Addr()
 }
 
-// Vars returns the variables of a request, as unkind as hosts were seen to be: a repeated header is a repeated variable,
-// HTTP_PROXY and HTTP_CONTENT_LENGTH are there, and what has no value is empty rather than absent. length is CONTENT_LENGTH.
+// Vars returns the variables of a request, as unkind as hosts were seen to be: a repeated header is
+// a repeated variable, HTTP_PROXY and HTTP_CONTENT_LENGTH are there, and what has no value is empty
+// rather than absent. length is CONTENT_LENGTH.
 func Vars(r *http.Request, path, length string) (vars [][2]string) {
 	address := r.Context().Value(http.LocalAddrContextKey).(net.Addr).String()
 	name, port, _ := net.SplitHostPort(address)
@@ -114,8 +117,8 @@ func Vars(r *http.Request, path, length string) (vars [][2]string) {
 	return vars
 }
 
-// Relay turns a response of CGI, or one with an HTTP status line, into that of w, each read of it as it comes, and
-// reports whether all of it arrived and went out.
+// Relay turns a response of CGI, or one with an HTTP status line, into that of w, each read of it
+// as it comes, and reports whether all of it arrived and went out.
 func Relay(w http.ResponseWriter, out io.Reader) bool {
 	br := bufio.NewReaderSize(out, 64<<10)
 	tr := textproto.NewReader(br)
@@ -166,9 +169,10 @@ func Relay(w http.ResponseWriter, out io.Reader) bool {
 	}
 }
 
-// Single serves a request over a protocol that has one request a connection. head returns what goes before the body. Like the
-// hosts it counts a body of unknown length first, and does not close its half of the connection after the body. If patient is
-// true it reads no answer before all of the body is sent, and has none if that fails, as Apache.
+// Single serves a request over a protocol that has one request a connection. head returns what goes
+// before the body. Like the hosts it counts a body of unknown length first, and does not close its
+// half of the connection after the body. If patient is true it reads no answer before all of the
+// body is sent, and has none if that fails, as Apache.
 func Single(w http.ResponseWriter, r *http.Request, addr net.Addr, patient bool, head func(length string) string) bool {
 	conn, err := net.Dial(addr.Network(), addr.String())
 	if err != nil {

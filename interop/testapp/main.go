@@ -1,10 +1,11 @@
 //go:build unix
 
-// Command testapp is the program that the tests of the folder above put under real web servers, as a CGI program and, by
-// the variable GATEWAY, as a server behind them. The first segment of PATH_INFO says what it does.
+// Command testapp is the program that the tests of the folder above put under real web servers, as
+// a CGI program and, by the variable GATEWAY, as a server behind them. The first segment of
+// PATH_INFO says what it does.
 //
-// What a web server does not show, a process that ends or a body that is closed, it tells through a named pipe: see
-// watch.go.
+// What a web server does not show, a process that ends or a body that is closed, it tells through a
+// named pipe: see watch.go.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 	"example.com/gateway/quirks"
 )
 
-// quirk returns the rule that a deployment has chosen for its host: "document-uri" or "request-uri", with ":/prefix" behind it if
-// the application is not the root.
+// quirk returns the rule that a deployment has chosen for its host: "document-uri" or
+// "request-uri", with ":/prefix" behind it if the application is not the root.
 func quirk(name string) gateway.Middleware {
 	rule, prefix, _ := strings.Cut(name, ":")
 	switch rule {

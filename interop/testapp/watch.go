@@ -12,10 +12,11 @@ import (
 // only watches the one request of a CGI program.
 var only *watcher
 
-// A watcher is two named pipes in the folder state beside the folder that this program is in, made by the test: the
-// program writes lines to events, and waits for the end of gate, or a byte in it. The test sees in events also that
-// the process has ended, whatever ended it, or that a server is done with the request. Nothing here blocks when the test is
-// gone. Requests that nobody watches have no id, and a watcher that is nil.
+// A watcher is two named pipes in the folder state beside the folder that this program is in, made
+// by the test: the program writes lines to events, and waits for the end of gate, or a byte in it.
+// The test sees in events also that the process has ended, whatever ended it, or that a server is
+// done with the request. Nothing here blocks when the test is gone. Requests that nobody watches
+// have no id, and a watcher that is nil.
 type watcher struct {
 	events *os.File
 	gate   *os.File

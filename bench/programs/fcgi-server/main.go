@@ -1,5 +1,6 @@
-// The server of the FastCGI figures: a hello behind gateway/fcgi, net/http/fcgi or plain net/http, as the first argument says, on
-// the Unix socket that the second names. For each line on stdin it says what it has used so far; the end of stdin ends it.
+// The server of the FastCGI figures: a hello behind gateway/fcgi, net/http/fcgi or plain net/http,
+// as the first argument says, on the Unix socket that the second names. For each line on stdin it
+// says what it has used so far; the end of stdin ends it.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// A hello under net/http and over FastCGI, once as an application and once as a http.Handler. The argument says which. The server
-// prints its address, and for each line on stdin the CPU time that it has used, in nanoseconds; it ends with stdin.
+// A hello under net/http and over FastCGI, once as an application and once as a http.Handler. The
+// argument says which. The server prints its address, and for each line on stdin the CPU time that
+// it has used, in nanoseconds; it ends with stdin.
 package main
 
 import (

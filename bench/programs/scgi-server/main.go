@@ -1,6 +1,8 @@
-// The server of the figures with one connection for each request: a hello, a file down and a body up behind gateway/scgi,
-// gateway/uwsgi, gateway/fcgi, nethttp.Handler or plain net/http, as the first argument says, on the Unix socket that the second
-// names, and on the TCP address that it prints; the third is the file. For each line on stdin it says what it has used so far; the end of stdin ends it.
+// The server of the figures with one connection for each request: a hello, a file down and a body
+// up behind gateway/scgi, gateway/uwsgi, gateway/fcgi, nethttp.Handler or plain net/http, as the
+// first argument says, on the Unix socket that the second names, and on the TCP address that it
+// prints; the third is the file. For each line on stdin it says what it has used so far; the end of
+// stdin ends it.
 package main
 
 import (

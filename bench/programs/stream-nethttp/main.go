@@ -1,4 +1,5 @@
-// Streams under net/http/cgi: GET sends as many bytes as QUERY_STRING says, POST reads its body and says how many those were.
+// Streams under net/http/cgi: GET sends as many bytes as QUERY_STRING says, POST reads its body and
+// says how many those were.
 package main
 
 import (

@@ -45,8 +45,8 @@ const (
 	httpConn        = "nethttp/server_conn.go"
 )
 
-// A fault is a single error, and the case or the test that must catch it. The error is planted by replacing code in one
-// declaration.
+// A fault is a single error, and the case or the test that must catch it. The error is planted by
+// replacing code in one declaration.
 type fault struct {
 	file string // below the module's root
 	decl string // a function as stack traces have it: f, T.m or (*T).m; or a variable, a constant or a type
@@ -55,9 +55,10 @@ type fault struct {
 
 // A change is what a fault does to its declaration.
 //
-// The old code is a run of whole tokens, such as an expression or a statement, and the declaration must have it exactly once.
-// Line breaks, indentation, comments, semicolons and a comma before a closing bracket do not count, neither here nor there.
-// Short old code outlives more edits of the code around it.
+// The old code is a run of whole tokens, such as an expression or a statement, and the declaration
+// must have it exactly once. Line breaks, indentation, comments, semicolons and a comma before a
+// closing bracket do not count, neither here nor there. Short old code outlives more edits of the
+// code around it.
 type change struct {
 	what string // what is wrong then, in words
 	old  string
@@ -74,8 +75,8 @@ var faults = func() (list []fault) {
 	return list
 }()
 
-// places has the faults by file and declaration. After a declaration was moved or renamed, its line here must follow; go test
-// names the faults that have lost their code.
+// places has the faults by file and declaration. After a declaration was moved or renamed, its line
+// here must follow; go test names the faults that have lost their code.
 var places = []struct {
 	file, decl string
 	changes    []change
@@ -121,7 +122,7 @@ var places = []struct {
 			"R80/a-cause-after-a-block-comes-back"},
 		{"start sends the head", `uint16(code), declared`, `uint16(code), declared; _ = r.send(nil, false, true)`,
 			"R75/start-sends-nothing"},
-		{"the list of headers is not copied", `append(r.scratch[:0], headers...)`, `headers`,
+		{"the list of headers is not copied", `append(r.headers[:0], headers...)`, `headers`,
 			"D8/a-list-that-is-changed-after-start-changes-nothing"},
 	}},
 	{engine, "(*response).keep", []change{
@@ -248,7 +249,7 @@ var places = []struct {
 			"R110/an-error-before-the-head-is-a-500"},
 		{"the error page has no length", `r.declared, r.known.Blocks = -1, 1`, `r.declared, r.known = -1, sized.Unknown`,
 			"D9/the-error-page-has-a-length"},
-		{"the error page keeps the headers of what failed", `r.scratch[:0]`, `r.headers`,
+		{"the error page keeps the headers of what failed", `r.headers[:0]`, `r.headers`,
 			"R110/an-error-before-the-head-is-a-500"},
 	}},
 	{engine, "(*response).end", []change{

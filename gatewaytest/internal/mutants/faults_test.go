@@ -27,7 +27,8 @@ func TestEachFaultCanBePlanted(t *testing.T) {
 	}
 }
 
-// A test that was renamed catches nothing any more. Whether a case of the suite is there, the command says.
+// A test that was renamed catches nothing any more. Whether a case of the suite is there, the
+// command says.
 func TestEachTestThatCatchesAFaultIsThere(t *testing.T) {
 	for _, f := range faults {
 		if !f.isForATest() {

@@ -1,6 +1,7 @@
-// Mutants proves that the conformance suite can fail: it plants one fault after the other in the engine and the servers, in a
-// copy of the module, and runs the suite against each. A fault that no client of a server can see, such as a report that is
-// lost, is for a test of the package that has the fault. Run it in the root of the module:
+// Mutants proves that the conformance suite can fail: it plants one fault after the other in the
+// engine and the servers, in a copy of the module, and runs the suite against each. A fault that no
+// client of a server can see, such as a report that is lost, is for a test of the package that has
+// the fault. Run it in the root of the module:
 //
 //	go run ./gatewaytest/internal/mutants           # plant all, print the table; fails if a fault survives
 //	go run ./gatewaytest/internal/mutants -run HEAD # those whose file, declaration or words match
@@ -122,7 +123,8 @@ func run(pattern string, write bool, parallel int) error {
 	return nil
 }
 
-// sound runs the suite n times on each server, all of which are right. This process keeps the processors busy.
+// sound runs the suite n times on each server, all of which are right. This process keeps the
+// processors busy.
 func sound(n int) error {
 	var done atomic.Bool
 	defer done.Store(true)
@@ -147,8 +149,8 @@ func sound(n int) error {
 	return nil
 }
 
-// copyModule copies what the tests need. Of the tests of gatewaytest itself it copies those alone that run the suite: each file
-// takes time to compile.
+// copyModule copies what the tests need. Of the tests of gatewaytest itself it copies those alone
+// that run the suite: each file takes time to compile.
 func copyModule(dir string) error {
 	return filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -183,7 +185,8 @@ func copyModule(dir string) error {
 	})
 }
 
-// A check is a run of tests that may catch a fault: those of a folder that are called so, with a "|" between the names.
+// A check is a run of tests that may catch a fault: those of a folder that are called so, with a
+// "|" between the names.
 type check struct{ folder, tests string }
 
 func (c check) String() string { return c.tests + " in " + c.folder }
@@ -205,10 +208,12 @@ func (f fault) check() check {
 	return check{"./gatewaytest", suite}
 }
 
-// isForATest reports whether a test of the package that has the fault is to catch it, rather than a case of the suite.
+// isForATest reports whether a test of the package that has the fault is to catch it, rather than a
+// case of the suite.
 func (f fault) isForATest() bool { return strings.HasPrefix(f.by, "Test") }
 
-// checks returns the runs that the faults need: at most one of the suite and one of other tests in each folder.
+// checks returns the runs that the faults need: at most one of the suite and one of other tests in
+// each folder.
 func checks(faults []fault) (list []check) {
 	tests := map[string][]string{} // by folder
 	for _, f := range faults {
@@ -254,7 +259,8 @@ func try(dir string, i int, f fault) result {
 	if err := errors.Join(os.WriteFile(mutant, []byte(planted), 0o666), os.WriteFile(overlay, list, 0o666)); err != nil {
 		return result{err: err}
 	}
-	// The one case is enough, and takes no time but the compiler's. The other cases are run to tell which could be named.
+	// The one case is enough, and takes no time but the compiler's. The other cases are run to tell
+	// which could be named.
 	c := f.check()
 	r := c.run(dir, overlay, f.by)
 	if r.err != nil || slices.Contains(r.failed, f.by) {
@@ -282,7 +288,8 @@ var (
 	crash    = regexp.MustCompile(`^(panic:|fatal error:)`)
 )
 
-// idOf returns what a fault calls a test: a case of the suite by its rule and name, and any other test by its function.
+// idOf returns what a fault calls a test: a case of the suite by its rule and name, and any other
+// test by its function.
 func idOf(test string) string {
 	function, subtest, _ := strings.Cut(test, "/")
 	if slices.Contains(strings.Split(suite, "|"), function) {
@@ -291,8 +298,8 @@ func idOf(test string) string {
 	return function
 }
 
-// failures returns the cases and tests that failed, by the output of a verbose run. A case in which the test binary dies has
-// failed, and its predecessors are then known by their messages alone.
+// failures returns the cases and tests that failed, by the output of a verbose run. A case in which
+// the test binary dies has failed, and its predecessors are then known by their messages alone.
 func failures(output string) (failed []string) {
 	current := ""
 	add := func() {

@@ -25,7 +25,8 @@ func (f fault) plantIn(root string) (string, error) {
 	return f.plant(string(source))
 }
 
-// plant returns the source of the fault's file with the fault in it. Its errors say what to change in faults.go.
+// plant returns the source of the fault's file with the fault in it. Its errors say what to change
+// in faults.go.
 func (f fault) plant(source string) (string, error) {
 	begin, end, err := find(source, f.decl)
 	if err != nil {
@@ -134,8 +135,8 @@ type lexeme struct {
 
 func same(a, b lexeme) bool { return a.text == b.text }
 
-// lex returns the tokens of a piece of Go code. It leaves out what comes and goes when lines are broken elsewhere: comments,
-// semicolons, and a comma before a closing bracket.
+// lex returns the tokens of a piece of Go code. It leaves out what comes and goes when lines are
+// broken elsewhere: comments, semicolons, and a comma before a closing bracket.
 func lex(code string) (list []lexeme, err error) {
 	file := token.NewFileSet().AddFile("", -1, len(code))
 	var faults scanner.ErrorList
