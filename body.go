@@ -11,7 +11,7 @@ import (
 	"example.com/gateway/internal/sized"
 )
 
-// A once makes a body be for one response: take succeeds the first time, unless close came before.
+// A once lets one response range a body: take succeeds the first time, unless close came before.
 type once struct{ used atomic.Bool }
 
 func (o *once) take() bool { return o.used.CompareAndSwap(false, true) }
@@ -92,14 +92,16 @@ func (b *blocks) Close() error {
 //		defer release()
 //		for event := range events {
 //			if !yield(event, nil) {
-//				return // the client left
+//				return // nobody wants more
 //			}
 //		}
 //	})
 //
 // seq runs on the goroutine that called the application, and only if the response gets that far: a
 // resource that must be released on every path goes into [OnClose]. seq must stop when yield
-// returns false, and must not change a block before yield has returned.
+// returns false, and must not change a block before yield has returned. A seq that stops by itself,
+// since the Context has ended, yields why, as yield(nil, context.Cause(ctx)): a seq that only
+// returns has made a whole response.
 func Stream(seq iter.Seq2[[]byte, error]) Body { return &stream{seq: seq} }
 
 type stream struct {
@@ -124,9 +126,9 @@ func (s *stream) Close() error {
 //
 // The reading begins when the response is sent, at the position that r then has. It ends at the end
 // of r, or at the Content-Length that the application declared, whichever comes first (R137): to
-// send a part of a file, seek and declare the length. A body of the application's own around a
-// Reader hides the Reader from that limit. Respond then cuts and reports the bytes beyond the
-// length; an io.LimitReader avoids that.
+// send a part of a file, seek and declare the length. [OnClose] and [Map] pass the limit on. A body
+// of somebody's own around a Reader hides the Reader from it, and Respond then cuts and reports the
+// bytes beyond the length. Put an io.LimitReader around r to avoid the report.
 //
 // The response of a bytes.Reader, strings.Reader or bytes.Buffer gets its Content-Length by itself.
 // That of a file does not: the size of a device, or of a file that grows, is a guess.
@@ -145,6 +147,7 @@ type reader struct {
 	r         io.Reader
 	blockSize int
 	left      int64 // -1 if there is no limit
+	last      error // of the Read before the block; what it says comes after the block
 	closed    atomic.Bool
 }
 
@@ -160,7 +163,10 @@ func (r *reader) Size() sized.Size {
 	return sized.Unknown
 }
 
-func (r *reader) Limit(n sized.Limit) { r.left = int64(n) }
+func (r *reader) Limit(n sized.Limit) bool {
+	r.left = int64(n)
+	return true
+}
 
 func (r *reader) Blocks() iter.Seq2[[]byte, error] {
 	if !r.take() {
@@ -177,7 +183,7 @@ func (r *reader) each(yield func([]byte, error) bool) {
 			block = block[:r.left]
 		}
 		n, err := r.r.Read(block)
-		if n > 0 {
+		if r.last = err; n > 0 {
 			empty = 0
 			if r.left > 0 {
 				r.left -= int64(n)
@@ -206,18 +212,34 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// Map returns a body that yields f of each block of body, one for one, and closes body: what
-// middleware that changes the content needs, with the block boundaries kept (R95). f must not
-// change the block, which is the inner body's: the blocks of a Bytes may be a package's variable.
-// The block that f returns may be empty, and is valid until f is called again. Errors pass through.
-func Map(body Body, f func(block []byte) []byte) Body { return &mapped{body, f} }
+// Map returns a body that yields f of each block of body, one for one, and closes body. Middleware
+// changes content with Map, which keeps the block boundaries (R95). f must not change the block,
+// which is the inner body's: the blocks of a Bytes may be a package's variable. The block that f
+// returns may be empty, and is valid until f is called again. Errors pass through.
+//
+// A body of one block still gets its Content-Length. A body of several loses the length that it
+// would have got: the sum is not known before f has seen the last block.
+//
+// body may be nil, as it may be beside an error of Call.
+func Map(body Body, f func(block []byte) []byte) Body { return &mapped{orNone(body), f, -1} }
 
 type mapped struct {
 	Body
-	f func([]byte) []byte
+	f    func([]byte) []byte
+	left sized.Limit // of the bytes that f returns; -1 if there is no limit
 }
 
 func (m *mapped) Size() sized.Size { return sized.Size{Blocks: sized.Of(m.Body).Blocks, Bytes: -1} }
+
+// Limit keeps the bytes of a Reader to the declared length. f may change their number, so the limit
+// is not for the Reader itself.
+func (m *mapped) Limit(n sized.Limit) bool {
+	if !sized.SetLimit(m.Body, -1) {
+		return false
+	}
+	m.left = n
+	return true
+}
 
 func (m *mapped) Blocks() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
@@ -225,15 +247,32 @@ func (m *mapped) Blocks() iter.Seq2[[]byte, error] {
 			if err != nil {
 				return yield(block, err)
 			}
-			return yield(m.f(block), nil)
+			block = m.f(block)
+			if m.left < 0 {
+				return yield(block, nil)
+			}
+			block = block[:min(sized.Limit(len(block)), m.left)]
+			m.left -= sized.Limit(len(block))
+			return yield(block, nil) && m.left > 0
 		})
 	}
 }
 
 // OnClose returns a body with the blocks of body, whose Close calls body's Close and then f, once,
 // also if body's Close panics. It is where an application releases, on every path, the resources
-// that it took.
-func OnClose(body Body, f func() error) Body { return &closer{Body: body, f: f} }
+// that it took. An error of f is reported, and changes nothing of the response, which is over.
+//
+// The response keeps the Content-Length that it gets from body, and a server still sends a file by
+// a way of its own. body may be nil, as it may be beside an error of Call.
+func OnClose(body Body, f func() error) Body { return &closer{Body: orNone(body), f: f} }
+
+// orNone returns body, or for nil a body that says that there is none.
+func orNone(body Body) Body {
+	if body == nil {
+		return Stream(func(yield func([]byte, error) bool) { yield(nil, errNoBody) })
+	}
+	return body
+}
 
 type closer struct {
 	Body
@@ -243,7 +282,7 @@ type closer struct {
 
 func (c *closer) Size() sized.Size { return sized.Of(c.Body) }
 
-func (c *closer) Limit(n sized.Limit) { sized.SetLimit(c.Body, n) }
+func (c *closer) Limit(n sized.Limit) bool { return sized.SetLimit(c.Body, n) }
 
 func (c *closer) Close() (err error) {
 	if !c.closed.CompareAndSwap(false, true) {
@@ -257,6 +296,7 @@ var (
 	_ sized.Body    = (*text)(nil)
 	_ sized.Body    = (*blocks)(nil)
 	_ sized.Body    = (*mapped)(nil)
+	_ sized.Limited = (*mapped)(nil)
 	_ sized.Limited = (*closer)(nil)
 	_ sized.Limited = (*reader)(nil)
 )

@@ -66,7 +66,7 @@ func TestABodyIsForOneResponse(t *testing.T) {
 	for range body.Blocks() {
 	}
 	s.respond("GET", hello(func() gateway.Body { return body }, "200 OK", nil)).check(t, want{
-		events: errorPage[:2], is: []error{gateway.ErrEnded}, log: []string{"used after its end"},
+		events: errorPage[:2], is: []error{gateway.ErrEnded}, log: []string{"used after its end, or for a second response"},
 	})
 }
 
@@ -88,6 +88,7 @@ func TestAKnownSizeBecomesAContentLength(t *testing.T) {
 		{"Text, empty", gateway.Text(""), []string{"200 OK|Content-Length: 0"}},
 		{"Bytes, none", gateway.Bytes(), []string{"200 OK|Content-Length: 0"}},
 		{"Bytes, nil", gateway.Bytes(nil), []string{"200 OK|Content-Length: 0"}},
+		{"Stream, none", stream()(), []string{"200 OK|Content-Length: 0"}},
 		{"Bytes, two", gateway.Bytes([]byte("ab"), []byte("c")), []string{"200 OK|Content-Length: 3", `"ab"`, `"c"`}},
 		{"Bytes, with empty ones", gateway.Bytes(nil, []byte("a"), []byte{}), []string{"200 OK|Content-Length: 1", `"a"`}},
 		{"Bytes, all empty", gateway.Bytes(nil, nil), []string{"200 OK|Content-Length: 0"}},
@@ -414,5 +415,54 @@ func TestOnCloseRunsAfterTheBodysOwnClose(t *testing.T) {
 	}, "200 OK", nil))
 	if !slices.Equal(order, []string{"outer"}) || !errors.Is(s.err, errBoom) || !s.rec.whole || len(s.log) != 1 {
 		t.Errorf("after a panic: called %q, returned %v, reported %q", order, s.err, s.log)
+	}
+}
+
+// R137: a part of a file is a file that was sought and a length. A middleware that counts bytes, or
+// changes them, must not make an error of that. What is too much of any other body is one still.
+func TestAPartOfAFileUnderMap(t *testing.T) {
+	t.Parallel()
+	same := func(b []byte) []byte { return b }
+	double := func(b []byte) []byte { return bytes.Repeat(b, 2) }
+	reader := func() gateway.Body { return gateway.Reader(strings.NewReader("0123456789"), 4) }
+	for _, c := range []struct {
+		name   string
+		body   gateway.Body
+		length string
+		want   string
+		err    error
+	}{
+		{"the same bytes", gateway.Map(reader(), same), "6", "012345", nil},
+		{"more bytes", gateway.Map(reader(), double), "12", "012301234567", nil},
+		{"twice", gateway.Map(gateway.Map(reader(), same), same), "6", "012345", nil},
+		{"with OnClose between", gateway.Map(gateway.OnClose(reader(), ok), same), "6", "012345", nil},
+		{"a Text", gateway.Map(gateway.Text("0123456789"), same), "6", "012345", gateway.ErrContentLength},
+		{"a Text in OnClose", gateway.Map(gateway.OnClose(gateway.Text("0123456789"), ok), same), "6", "012345", gateway.ErrContentLength},
+		{"too few bytes", gateway.Map(reader(), same), "11", "0123456789", gateway.ErrContentLength},
+	} {
+		var s script
+		tr := &fileTransport{recorder: &s.rec}
+		s.respondThrough(tr, "GET", hello(func() gateway.Body { return c.body }, "200 OK", gateway.Headers{{"Content-Length", c.length}}))
+		if got := tr.out.String(); got != c.want || !matches(s.err, c.err) {
+			t.Errorf("%s: %q, want %q; returned %v, want %v", c.name, got, c.want, s.err, c.err)
+		}
+	}
+}
+
+// Beside an error the inner Call may return no body. Middleware wraps what it gets.
+func TestANilBodyUnderMapAndOnClose(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []error{errBoom, nil} {
+		closed := 0
+		var s script
+		s.respond("GET", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			_, _ = start("200 OK", plain, nil)
+			body := gateway.Map(nil, func(b []byte) []byte { return b })
+			return gateway.OnClose(gateway.OnClose(nil, func() error { closed++; return body.Close() }), func() error { closed++; return nil }), fails
+		})
+		if fails != nil && !errors.Is(s.err, fails) || s.err == nil || s.rec.events[0] != pageHead || closed != 2 ||
+			strings.Contains(s.err.Error(), "panic") {
+			t.Errorf("%v: sent %q, returned %v, %d functions were called", fails, s.rec.events, s.err, closed)
+		}
 	}
 }

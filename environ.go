@@ -57,7 +57,8 @@ type Environ struct {
 	RunOnce bool
 
 	// Extra has what a server or middleware adds, under names of its own with its name in front,
-	// like "fcgi.role" (R53). It is nil when the server adds nothing: make it before adding to it.
+	// like "fcgi.role" (R53). It is nil when the server adds nothing: make the map before you add
+	// to it.
 	Extra map[string]any
 
 	ctx context.Context
@@ -82,8 +83,9 @@ func (in *input) Read(p []byte) (int, error) {
 
 // Context returns the request's context. It ends when the client is gone, the server stops, a
 // deadline has passed, or the response is over; context.Cause says which: [ErrDisconnected],
-// [ErrShutdown], context.DeadlineExceeded or [ErrEnded]. A server may begin to watch for these only
-// when Done or Err is first asked for. It is never nil.
+// [ErrShutdown], context.DeadlineExceeded, [ErrEnded], or the error of a write. A server may begin
+// to watch for these only when Done or Err is first asked for, and may notice that the client has
+// left only when Input was read to its end. The Context is never nil.
 func (e *Environ) Context() context.Context {
 	if e.ctx != nil {
 		return e.ctx

@@ -8,12 +8,12 @@ import (
 
 // Faults of an application or a transport that no caller would test for.
 var (
-	errInCall   = error(&fault{rule: "R102", text: "gateway: the writer was used after Call returned; a body yields instead"})
-	errOverlap  = error(&fault{rule: "R102", text: "gateway: start, its writer or yield was called while another such call was going on"})
-	errRanOn    = error(&fault{rule: "R22", text: "gateway: the body went on after yield returned false"})
-	errNoBody   = error(&fault{rule: "R15", text: "gateway: Call returned neither a Body nor an error"})
-	errNoReturn = errors.New("gateway: the transport panicked, or ended the goroutine")
-	errGoexit   = error(&fault{rule: "R15", text: "gateway: the application ended its goroutine"})
+	errAfterCall = error(&fault{rule: "R102", text: "gateway: the writer was used after Call returned; a body yields instead"})
+	errOverlap   = error(&fault{rule: "R102", text: "gateway: start, its writer or yield was called while another such call was going on"})
+	errRanOn     = error(&fault{rule: "R22", text: "gateway: the body went on after yield returned false"})
+	errNoBody    = error(&fault{rule: "R15", text: "gateway: Call returned neither a Body nor an error"})
+	errNoReturn  = errors.New("gateway: the transport panicked, or ended the goroutine")
+	errGoexit    = error(&fault{rule: "R15", text: "gateway: the application ended its goroutine"})
 )
 
 // A fault is an error of this package. It stands in for fmt.Errorf: package fmt makes the start of
@@ -34,9 +34,8 @@ func (f *fault) Error() string   { return f.text }
 func (f *fault) Rule() string    { return f.rule }
 func (f *fault) Unwrap() []error { return f.wraps }
 
-// A guarded is an error of somebody else, of which no method can do harm: its text is asked for
-// once, and a panic of its Is, As or Unwrap means no. What looks at errors later, here and in
-// servers, has no recover around it.
+// A guarded makes an error of somebody else harmless. guard asks for the text once, and a panic in
+// Is, As or Unwrap counts as no. So note and the servers look at errors without a recover.
 type guarded struct {
 	err  error
 	text string
@@ -82,8 +81,15 @@ func newPanic(v any) error {
 	return p
 }
 
+// isPanic reports whether err is a panic itself. errors.As would believe an As that always says yes.
+func isPanic(err error) bool {
+	_, is := err.(*panicError)
+	return is
+}
+
 // try calls a function that calls the application or the transport, and makes a panic an error.
 func try(f func() error) (err error) {
+	err = errGoexit // of a panic(nil), under GODEBUG=panicnil=1
 	defer func() {
 		if v := recover(); v != nil {
 			err = newPanic(v)
@@ -92,8 +98,8 @@ func try(f func() error) (err error) {
 	return guard(f())
 }
 
-// textOf returns what the runtime prints of a panic's value, as far as that is possible without
-// reflection.
+// textOf returns the text of a panic's value: that of an error or a Stringer, a string, or a number
+// of the usual types. Any other value would take reflection.
 func textOf(v any) (s string) {
 	defer func() {
 		if recover() != nil {

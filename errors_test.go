@@ -224,6 +224,12 @@ type (
 	badUnwrap struct{ error }
 )
 
+// A yes says that it is whatever it is asked for, and sets nothing.
+type yes struct{ error }
+
+func (yes) Is(error) bool { return true }
+func (yes) As(any) bool   { return true }
+
 func (badIs) Is(error) bool     { panic("Is") }
 func (badAs) As(any) bool       { panic("As") }
 func (badUnwrap) Unwrap() error { panic("Unwrap") }
@@ -277,6 +283,32 @@ func TestAnErrorWhoseMethodsPanicDoesNotPanicTheServer(t *testing.T) {
 			t.Errorf("sent %q, returned %v, reported %q", s.rec.events, s.err, s.log)
 		}
 	})
+}
+
+func TestAnErrorThatSaysYesToEverythingHarmsNobody(t *testing.T) {
+	t.Parallel()
+	for _, step := range steps {
+		t.Run(step.name, func(t *testing.T) {
+			t.Parallel()
+			var s script
+			s.respond("GET", (&stepped{&s, step.name, func() error { return yes{errBoom} }}).Call)
+			s.check(t, want{events: step.events, is: []error{errAny}, broken: step.broken, log: []string{"boom"}})
+		})
+	}
+}
+
+// With GODEBUG=panicnil=1 recover cannot tell panic(nil) from no panic.
+func TestAPanicWithNilIsAFailure(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	var s script
+	s.run("GET", nil, func(s *script) {
+		s.begin("200 OK", nil)
+		s.send("half")
+		panic(nil)
+	})
+	if s.err == nil || s.rec.whole {
+		t.Errorf("returned %v, whole: %v", s.err, s.rec.whole)
+	}
 }
 
 // An uncomparable error panics when it is compared, since v is a slice.

@@ -40,9 +40,9 @@ import (
 // or as late as inside the iteration (R23, R24). It must return a Body or an error. An application
 // that has sent everything with start's writer still returns a Body, such as Bytes() (R15, R100).
 //
-// A Body that comes with an error is closed, and never ranged. An error or a panic becomes the page
-// "500 Internal Server Error" if nothing was sent, and otherwise a response that the client can
-// tell is cut off. Either way env.Errors gets a report.
+// A Body that comes with an error is closed, and never ranged. After an error or a panic the client
+// gets the page "500 Internal Server Error" if nothing was sent, and otherwise a response that is
+// cut off, unless it has all bytes of the declared length. Either way env.Errors gets a report.
 //
 // The application may change env, and read env.Input, until the response is over: until the body's
 // Close has returned.
@@ -67,21 +67,24 @@ var _ Application = ApplicationFunc(nil)
 // The application passes a status like "404 Not Found", which [Status] makes of a number, and a
 // list of headers, which start copies. cause is nil for the first call. An error handler may call
 // start again, with the error that made the first response obsolete as cause: it is PEP 3333's
-// exc_info. If nothing was sent, the new status and headers replace the first ones (R79). Otherwise
-// start returns the cause wrapped with [ErrHeadersSent], and the application must return that error
-// from what it is doing (R80, R81).
+// exc_info. If nothing was sent, the new status and headers replace the first ones (R79). Nobody
+// logs the cause then: an error handler writes it to Errors. Otherwise start returns the cause
+// wrapped with [ErrHeadersSent], and the application must return that error from what it is doing
+// (R80, R81).
 //
 // start returns a writer, PEP 3333's write(), for code that prints rather than yields. A Write
-// sends its bytes at once, and returns how many bytes the transport has taken (R99). The writer
-// works until Call returns, so that its bytes come before all blocks of the body (R102). A body is
-// the better way (R98). The writer is never nil; after an error of start it returns that error.
+// sends its bytes at once, and returns how many bytes the transport has taken (R99); a response
+// without a body, such as that to HEAD, takes all. The writer works until Call returns, so that its
+// bytes come before all blocks of the body (R102). A body is the better way (R98). The writer is
+// never nil. After an error the response's first error is what it returns.
 //
 // start and its writer belong to the goroutine that runs Call or the iteration. A call that
-// overlaps another is refused.
+// overlaps another is refused, and the response fails.
 //
 // start returns an error that wraps [ErrStarted], [ErrNotStarted], [ErrHeadersSent], [ErrStatus],
-// [ErrHeader], [ErrContentLength] or [ErrEnded], or one for a call that overlaps another. The
-// response keeps the error: an application that ignores it gets a 500, never a half-right response.
+// [ErrHeader], [ErrContentLength] or [ErrEnded], or the error with which the response has failed
+// before. The response keeps the error of start: an application that ignores it gets a 500 or a
+// response that is cut off, never a half-right one.
 type StartResponse func(status string, headers Headers, cause error) (io.Writer, error)
 
 // Middleware is both sides at once: it takes an [Application], to which it is the server, and
@@ -90,7 +93,19 @@ type StartResponse func(status string, headers Headers, cause error) (io.Writer,
 // The application that it returns obeys the rules of both sides. It returns a body as soon as the
 // inner application has returned one (R96), yields at least one block, maybe empty, for each inner
 // block (R94, R95), and closes the inner body. [Map], [OnClose] and a struct that embeds the inner
-// Body do all three.
+// Body do all three. It may yield more blocks, also after the last inner one.
+//
+// A body beside an error must be closed, too, and may be nil. Map and OnClose take both, so that
+// middleware returns what they make of the inner body together with the inner error.
+//
+// Only OnClose and Map know what the inner body knows of its length. A response whose body is in a
+// struct of the middleware's own gets no Content-Length but the one that start was given.
+//
+// The inner application may change env. Middleware reads what it needs of env before it calls the
+// inner application, or hands on env.Clone(). In Close, context.Cause of env's Context says whether
+// sending has failed: it is nil if nothing has ended the Context. The page of a response that
+// failed before it began comes from Respond: middleware sees the error or the panic, and not the
+// page.
 type Middleware func(Application) Application
 
 // Chain returns a middleware that applies the given ones, the first outermost: Chain(a, b)(app) is
@@ -107,10 +122,12 @@ func Chain(middleware ...Middleware) Middleware {
 // A Body is what the application returns: the blocks of the response, and a Close.
 //
 // The server ranges Blocks at most once, and may leave early (R22): when yield returns false, the
-// body stops and cleans up. A body that yields again gets a panic, as from a range loop. Each block
+// body stops and cleans up. yield returns false when the client has left, when the Context has
+// ended, after the first block of a response to HEAD, after the last byte of the declared length,
+// and after any failure. A body that yields again gets a panic, as from a range loop. Each block
 // goes out before the server asks for the next (R16, R92), so the body does its own buffering
 // (R17). An empty block, nil or not, sends nothing (R76). An error ends the body and breaks the
-// response.
+// response; a block beside the error is not sent.
 //
 // A block belongs to the body. The server must not change it, and must not keep it once yield has
 // returned. The body must not change it before.
@@ -119,8 +136,9 @@ func Chain(middleware ...Middleware) Middleware {
 // Blocks (R21). Whoever wraps a Body must pass Close on: by embedding the Body, or with [Map] and
 // [OnClose].
 //
-// A Body is for one response. Those of this package yield [ErrEnded] when Blocks is called again or
-// after Close.
+// A Body is for one response: make a new one for each request. [Text], [Bytes], [Stream] and
+// [Reader] yield [ErrEnded] when Blocks is called again or after Close. An error of Close is
+// reported, and changes nothing of the response, which is over.
 type Body interface {
 	Blocks() iter.Seq2[[]byte, error]
 	Close() error
@@ -133,10 +151,13 @@ type Body interface {
 //
 // A Transport that is also an io.ReaderFrom sends files by itself (wsgi.file_wrapper, R135). When
 // the body reads a regular file, Respond sends the first block by Write and Flush, so that an
-// unreadable file still gets an error page, and hands out the rest in parts: ReadFrom gets an
-// *io.LimitedReader on the application's reader, sends all that it has, and returns how much that
-// was and why it could not send the rest. A Flush follows each part. Respond looks for no other
-// method.
+// unreadable file still gets an error page, and hands out the rest in parts of at most 512 KiB.
+// ReadFrom gets an *io.LimitedReader on the application's reader, whose N is an upper bound: the
+// file may end before. ReadFrom may also take the R of the LimitedReader, an *os.File for example,
+// and send up to N bytes of it by a way of its own, without counting N down. It returns how many
+// bytes it has sent, and an error if it has read more than that. If it returns early and without an
+// error, Respond sends the rest of the file by Write. A Flush follows each part. Respond looks for
+// no other method.
 //
 // A Transport needs to know nothing of HEAD, 204, 304, lengths or the order of events. It adds what
 // its protocol requires of a server and the application left out, such as Date (R70). An error that
@@ -156,16 +177,17 @@ type Transport interface {
 	// returns how many bytes it has taken, and an error if that is not all.
 	Write(block []byte) (int, error)
 
-	// Flush sends all that is held back, and returns when it is on its way (R92, R93). More is to
-	// come, and may take a while.
+	// Flush sends all that is held back, and returns when it is on its way (R92, R93). Respond
+	// calls Flush after each block but the last, if it knows the last. More is to come, and may
+	// take a while.
 	Flush() error
 
 	// End sends all that is held back and ends the response. If whole is true the response ends
 	// cleanly. If whole is false it is cut off, after some failure, and the transport ends it so
 	// that the client can tell: by a reset, or without the final chunk.
 	//
-	// Respond calls End once in each response, before the body's Close, also if another method has
-	// failed or the application or the transport has ended the goroutine.
+	// Respond calls End once in each response, before the body's Close, also after another method
+	// has failed, and after the application or the transport has ended the goroutine.
 	End(whole bool) error
 }
 
@@ -174,23 +196,27 @@ type Transport interface {
 //
 // The caller owes a filled env, whose Input ends by itself and whose Errors takes reports; a nil
 // Input is an empty body, a nil Errors drops the reports, and nil Vars are no variables. The
-// application gets a copy of env. The caller owes nothing about the application: Respond recovers
-// panics, of the application and of t, closes the body exactly once and last, and makes everything
-// useless that the application may keep of this request. start, its writer and Input then return
-// [ErrEnded], and the Context has ended.
+// application gets a shallow copy of env. The caller owes nothing about the application: Respond
+// recovers panics, of the application and of t, and closes the body exactly once and last. After
+// that start, its writer and Input return [ErrEnded], and the Context has ended.
+//
+// When the Context ends before, Respond stops the body at its next block, and the response is cut
+// off. It does not interrupt a Read, a Write, or an application that waits for something else. When
+// a method of t returns [ErrDisconnected], Respond ends the Context.
 //
 // A response whose application failed before anything was sent is the page "500 Internal Server
 // Error", without detail. An application that fails later leaves a response that t is told to
 // break, by End(false). A nil Application fails like any other.
 //
-// Respond returns everything that went wrong, joined, and writes it to env.Errors: one line for
-// each failure, with a stack for a panic. Only what a client that left did to the application is
-// returned and not written. The error is for logs and tests. A server learns from End whether the
+// Respond returns what went wrong, joined: the first misuse or failure of the response, the error
+// of the application if it is another, and those of End and Close. It also writes each to
+// env.Errors, as one line, with a stack for a panic. It does not write an error that only says that
+// the client has left. The error is for logs and tests. A server learns from End whether the
 // response is whole.
 //
 // An application that ends its goroutine (runtime.Goexit, as t.FailNow does) keeps Respond from
-// returning. Respond still ends the response and closes the body, as for an error, and the deferred
-// calls of the server run.
+// returning. Respond still ends the response and closes the body, as for an error. A server does in
+// deferred calls what it has to do after Respond.
 //
 // Respond may be called concurrently with different environs. It panics if env or t is nil.
 func Respond(app Application, env *Environ, t Transport) (err error) {
@@ -244,9 +270,9 @@ var (
 	ErrContentLength error = &fault{rule: "R85", text: "gateway: wrong Content-Length"}
 
 	// ErrEnded is returned by start, the writer, Input and a body's blocks when they are used after
-	// the response is over or, for a body, a second time. It is also the cause of the Context's end
-	// when there is no other.
-	ErrEnded error = &fault{rule: "R2", text: "gateway: used after its end"}
+	// the response is over or, for a body, a second time. Without another cause the Context ends
+	// with ErrEnded.
+	ErrEnded error = &fault{rule: "R2", text: "gateway: used after its end, or for a second response"}
 
 	// ErrDisconnected is returned, wrapped, by the methods of a Transport when the client is gone.
 	// It is then the cause of the Context's end.

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// note adds an error to those that Respond returns. It also writes the error to the server's
-// Errors, unless the error only says what a client that left does to an application: one line, then
-// the stack if there is one, in one Write, so that entries of different requests do not mix.
+// note adds an error to those that Respond returns, and writes it to the server's Errors. It does
+// not write an error that only says that the client has left. An entry is one line, then the stack
+// of a panic, in one Write, so that entries of different requests do not mix.
 func (r *response) note(err error) {
 	if err == nil {
 		return
@@ -18,21 +18,19 @@ func (r *response) note(err error) {
 	if r.log == nil || r.isOfLeaving(err) {
 		return
 	}
-	path := r.env.Vars["SCRIPT_NAME"] + r.env.Vars["PATH_INFO"]
-	entry := "gateway: " + oneLine(r.env.Vars["REQUEST_METHOD"], 32) + " " + oneLine(path, 256) + ": " +
+	entry := "gateway: " + oneLine(r.method, 32) + " " + oneLine(r.script+r.path, 256) + ": " +
 		oneLine(strings.TrimPrefix(err.Error(), "gateway: "), 4096) + "\n"
-	var p *panicError
-	if errors.As(err, &p) {
+	if p, ok := err.(*panicError); ok {
 		entry += string(p.stack)
 	}
 	defer func() { _ = recover() }() // R47: an application must not suffer from its log
 	_, _ = r.log.Write([]byte(entry))
 }
 
-// isOfLeaving reports that an error only says that the client has left. A panic is never that, nor
-// is an error about the client of another response.
+// isOfLeaving reports whether an error only says that the client has left. A panic never says that,
+// nor does an error about the client of another response.
 func (r *response) isOfLeaving(err error) bool {
-	return errors.Is(r.ctx.Cause(), ErrDisconnected) && !errors.As(err, new(*panicError)) &&
+	return errors.Is(guard(r.ctx.Cause()), ErrDisconnected) && !isPanic(err) &&
 		(errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled))
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"example.com/gateway"
@@ -123,6 +124,55 @@ func TestTheReportSurvivesTheApplicationsEnviron(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A goroutine of the application may change Vars until Close has returned. A report before that
+// must not read them: the runtime ends a process for that.
+func TestAReportDoesNotReadTheApplicationsVars(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		var s script
+		s.respond("GET", func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			var stop atomic.Bool
+			begun, done := make(chan bool), make(chan bool)
+			go func() {
+				defer close(done)
+				env.Vars["X"] = "first"
+				close(begun)
+				for !stop.Load() {
+					env.Vars["X"] = "x"
+				}
+			}()
+			<-begun
+			_, err := start("200 OK", plain, nil)
+			failing := gateway.Stream(func(yield func([]byte, error) bool) { yield(nil, errBoom) })
+			return gateway.OnClose(failing, func() error {
+				stop.Store(true)
+				<-done
+				return nil
+			}), err
+		})
+		if !errors.Is(s.err, errBoom) || len(s.log) != 1 || !strings.Contains(s.log[0], "GET /app/x") {
+			t.Errorf("returned %v, reported %q", s.err, s.log)
+		}
+	}
+}
+
+// A server or middleware of net/http may end the context with any error as the cause.
+func TestACauseWhoseMethodsPanicHarmsNobody(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(badIs{errBoom})
+	s := script{ctx: ctx}
+	s.respond("GET", func(*gateway.Environ, gateway.StartResponse) (gateway.Body, error) { return nil, errAny })
+	s.check(t, want{events: errorPage[:2], is: []error{errAny}, log: []string{"any error"}})
+	s = script{ctx: ctx}
+	s.run("GET", nil, func(s *script) {
+		s.begin("200 OK", nil)
+		s.send("a")
+		s.send("b")
+	})
+	s.check(t, want{events: []string{plainHead, `"a"`, "close"}, errs: []error{nil}, is: []error{errAny}, broken: true, log: []string{"boom"}})
 }
 
 func TestTheErrorPageHasNoDetail(t *testing.T) {

@@ -8,57 +8,49 @@ import (
 
 // The middle of a response: the application's Call, and the blocks of its body.
 
-// run calls the application, once (R4), and ranges its body. It returns why one of the two came to
-// no good end.
+// run calls the application, once (R4), and ranges its body. It returns the error of Call, or the
+// panic of either.
 func (r *response) run(app Application, body *Body) error {
 	return try(func() (err error) {
 		*body, err = app.Call(&r.env, r.start)
-		if err != nil {
-			return err
+		switch {
+		case err != nil:
+		case *body == nil:
+			err = errNoBody
+		case r.begin(*body):
+			r.iterate(*body)
 		}
-		if *body == nil {
-			return errNoBody
-		}
-		return r.iterate(*body)
+		return err
 	})
 }
 
 // iterate sends the blocks of the body. R25: start need not have been called.
-func (r *response) iterate(body Body) error {
-	if !r.begin(body) {
-		return nil
+func (r *response) iterate(body Body) {
+	inner := body
+	for outer, isOuter := inner.(*closer); isOuter; outer, isOuter = inner.(*closer) {
+		inner = outer.Body
 	}
-	switch b := inner(body).(type) { // R26: a server may look into the body types of its own package
+	switch b := inner.(type) { // R26: a server may look into the body types of its own package
 	case *text:
-		if !b.take() {
-			return ErrEnded
+		// The only block outlives the iteration, so it leaves together with the end. Nobody copies
+		// it: a transport does not change a block. os.File.WriteString does the same.
+		if b.take() {
+			r.take(unsafe.Slice(unsafe.StringData(b.s), len(b.s)), nil, false)
+			return
 		}
-		// The only block, which outlives the iteration: it leaves together with the end. It is not
-		// copied, as in os.File.WriteString, since a transport does not change a block.
-		r.take(unsafe.Slice(unsafe.StringData(b.s), len(b.s)), nil, false)
-		return nil
 	case *reader:
-		if to := r.fileReceiver(b); to != nil {
-			r.iterateFile(b, to)
-			return nil
+		if r.takes(b) {
+			r.iterateFile(b)
+			return
 		}
 	}
-	// Not a range loop, whose body must not be called by two goroutines at a time: the runtime ends
-	// the process.
+	// A range loop would end the process if two goroutines yielded at a time. yield refuses the
+	// second.
 	body.Blocks()(r.yield)
-	return nil
 }
 
-// inner returns the body inside of the bodies of OnClose.
-func inner(body Body) Body {
-	if outer, ok := body.(*closer); ok {
-		return inner(outer.Body)
-	}
-	return body
-}
-
-// begin asks the body for what it knows of itself, and reports whether the body is to be ranged at
-// all: not if the application has ignored an error of start or its writer.
+// begin asks the body for what it knows of itself. It returns false if the application has ignored
+// an error of start or its writer: the body is then not ranged.
 func (r *response) begin(body Body) bool {
 	r.mu.Lock() // a goroutine that the application left behind may call start right now
 	defer r.mu.Unlock()
@@ -88,8 +80,8 @@ func (r *response) take(block []byte, err error, flush bool) bool {
 	case r.phase == over:
 		return false
 	case r.stopped:
-		// As a range loop does: a body that goes on for ever would never come back. On a goroutine
-		// of the body's own this ends the process, like any panic there.
+		// A body that ignored false might run for ever. The panic ends it, as in a range loop. On a
+		// goroutine of the body's own the panic ends the process, like any panic there.
 		panic(r.fail(errRanOn))
 	case err != nil:
 		_ = r.fail(guard(err))

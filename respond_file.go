@@ -5,61 +5,58 @@ import (
 	"io/fs"
 )
 
-// fileChunk is how much of a file the transport sends between two looks at whether the response is
-// to go on. It is a whole number of the pieces in which the servers of this module send a file.
+// fileChunk is how much of a file the transport sends at most before the engine looks at the
+// context again. The servers of this module send a file in pieces of which fileChunk is a multiple.
 const fileChunk = 480 << 10
 
-// fileReceiver returns the transport as an io.ReaderFrom, if it is one and the body reads a regular
-// file (R135, R136). Any other source may keep its reader waiting, and what it has got must go out
-// before that (R92).
-func (r *response) fileReceiver(body *reader) io.ReaderFrom {
-	to, isReceiver := r.t.(io.ReaderFrom)
+// takes reports whether the transport is an io.ReaderFrom, and the body reads a regular file (R135,
+// R136). Any other source may wait for its next bytes, and the bytes before them must go out first
+// (R92).
+func (r *response) takes(body *reader) bool {
+	_, isReaderFrom := r.t.(io.ReaderFrom)
 	file, isFile := body.r.(fs.File)
-	if !isReceiver || !isFile {
-		return nil
+	if !isReaderFrom || !isFile {
+		return false
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	return to
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
 }
 
 // iterateFile sends a file. The first block goes the usual way, since reading it may fail while an
-// error page is still possible (R139). The transport takes the rest.
-func (r *response) iterateFile(file *reader, to io.ReaderFrom) {
-	goesOn := false
+// error page is still possible (R139). Then the transport takes what it can. The rest goes the
+// usual way again: nearly always that is only the end of the file.
+func (r *response) iterateFile(file *reader) {
 	file.Blocks()(func(block []byte, err error) bool {
-		goesOn = r.yield(block, err)
-		return false
+		goesOn, isWhole := r.yield(block, err), true
+		for goesOn && isWhole && file.last == nil && file.left != 0 {
+			goesOn, isWhole = r.sendFile(file)
+		}
+		return goesOn
 	})
-	for goesOn && file.left != 0 {
-		goesOn = r.sendFile(file, to)
-	}
 }
 
-// sendFile sends the next part of a file, and reports whether there may be more.
-func (r *response) sendFile(file *reader, to io.ReaderFrom) bool {
+// sendFile has the transport send the next part of a file. It reports whether the response goes on,
+// and whether the transport has sent all of the part.
+func (r *response) sendFile(file *reader) (goesOn, isWhole bool) {
 	if !r.enter() {
-		return false
+		return false, false
 	}
 	defer r.mu.Unlock()
-	if r.err != nil {
-		return false
-	}
-	if cause := r.ctx.Cause(); cause != nil {
+	if cause := guard(r.ctx.Cause()); cause != nil && r.err == nil {
 		_ = r.fail(cause)
-		return false
 	}
-	part := &io.LimitedReader{R: file.r, N: fileChunk}
-	if file.left > 0 {
-		part.N = min(part.N, file.left)
+	if r.err != nil {
+		return false, false
 	}
-	size, before := part.N, r.written
-	read := func() (int64, error) { return to.ReadFrom(part) }
-	err := r.deliver(false, size, read, true)
+	size, before := int64(fileChunk), r.written
+	if r.declared >= 0 { // a late start may have declared it
+		file.left = r.declared - before
+		size = min(size, file.left)
+	}
+	err := r.deliver(false, nil, &io.LimitedReader{R: file.r, N: size}, true)
 	n := r.written - before
-	if file.left > 0 {
+	if file.left >= 0 {
 		file.left -= n
 	}
-	return err == nil && n == size // fewer bytes are the end of the file
+	return err == nil, n == size
 }

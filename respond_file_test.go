@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -261,6 +262,7 @@ func TestACountOfReadFromThatCannotBeBreaksTheResponse(t *testing.T) {
 		{"a negative count", func(int64) (int64, error) { return -1, nil }, io.ErrShortWrite},
 		{"the most negative count", func(int64) (int64, error) { return -1 << 63, nil }, io.ErrShortWrite},
 		{"one byte too many", func(n int64) (int64, error) { return n + 1, nil }, io.ErrShortWrite},
+		{"none, though it has read", func(int64) (int64, error) { return 0, nil }, io.ErrShortWrite},
 		{"far too many", func(int64) (int64, error) { return 1<<63 - 1, nil }, io.ErrShortWrite},
 		{"an error", func(int64) (int64, error) { return 0, errBoom }, errBoom},
 		{"an error after a half", func(n int64) (int64, error) { return n / 2, errBoom }, errBoom},
@@ -302,36 +304,85 @@ func TestACountOfReadFromThatCannotBeBreaksTheResponse(t *testing.T) {
 	}
 }
 
-// Less than a part, and no error, is how io.ReaderFrom says that the source has ended.
-func TestAShortCountOfReadFromIsTheEndOfTheFile(t *testing.T) {
+// A lazyTransport takes only a part of each part of a file.
+type lazyTransport struct {
+	*fileTransport
+	takes int64
+}
+
+func (l lazyTransport) ReadFrom(src io.Reader) (int64, error) {
+	_ = l.call("file")
+	return io.Copy(&l.out, io.LimitReader(src, l.takes))
+}
+
+// ReadFrom may return early, without an error and without having read more than it has sent. The
+// client gets the rest of the file in blocks.
+func TestARestThatReadFromLeavesGoesOutInBlocks(t *testing.T) {
 	t.Parallel()
-	path := writeFile(t, content(8192+3*chunk))
-	for _, c := range []struct {
-		length string
-		count  int64
-		err    error
-	}{
-		{"", 0, nil},
-		{"", chunk - 1, nil},
-		{"1482752", chunk - 1, gateway.ErrContentLength}, // R87
-		{"499712", chunk - 1, gateway.ErrContentLength},
-	} {
-		headers := plain
-		if c.length != "" {
-			headers = headers.Append("Content-Length", c.length)
-		}
-		s := script{rec: recorder{failAt: 4}}
-		tr := &fileTransport{recorder: &s.rec, answer: func(int64) (int64, error) { return c.count, nil }}
-		body := func() gateway.Body { return gateway.Reader(openFile(t, path), 0) }
-		s.respondThrough(tr, "GET", hello(body, "200 OK", headers))
-		if got := strings.Join(tr.calls, " "); got != "head write flush file flush end" {
-			t.Errorf("%d of length %s: the transport's calls are %s", c.count, c.length, got)
-		}
-		if !matches(s.err, c.err) || tr.whole != (c.err == nil) {
-			t.Errorf("%d of length %s: returned %v, whole: %v", c.count, c.length, s.err, tr.whole)
+	want := content(8192 + chunk + 5000)
+	path := writeFile(t, want)
+	for _, takes := range []int64{0, 1, chunk - 1} {
+		for _, length := range []string{"", strconv.Itoa(len(want)), "100000"} {
+			headers, want := plain, want
+			if length != "" {
+				n, _ := strconv.Atoi(length)
+				headers, want = headers.Append("Content-Length", length), want[:n]
+			}
+			var s script
+			tr := lazyTransport{&fileTransport{recorder: &s.rec}, min(takes, int64(len(want)-8192))}
+			s.respondThrough(tr, "GET", hello(func() gateway.Body { return gateway.Reader(openFile(t, path), 0) }, "200 OK", headers))
+			if s.err != nil || !tr.whole || !bytes.Equal(tr.out.Bytes(), want) {
+				t.Errorf("%d of length %q: %d bytes, want %d; returned %v", takes, length, tr.out.Len(), len(want), s.err)
+			}
+			if !slices.Contains(tr.calls, "file") {
+				t.Errorf("%d of length %q: ReadFrom was not called", takes, length)
+			}
 		}
 	}
 }
+
+// A file's first Read may return an error beside its bytes, as any Read may.
+func TestAnErrorBesideTheFirstBlockOfAFileIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []error{errBoom, io.EOF} {
+		read := func(p []byte) (int, error) { return copy(p, "half"), fails }
+		var s script
+		tr := &fileTransport{recorder: &s.rec}
+		s.respondThrough(tr, "GET", hello(func() gateway.Body { return gateway.Reader(readFile(read), 0) }, "200 OK", plain))
+		if got := tr.out.String(); got != "half" || tr.whole != (fails == io.EOF) || s.err != nil && !errors.Is(s.err, errBoom) {
+			t.Errorf("%v: %q, whole: %v, returned %v", fails, got, tr.whole, s.err)
+		}
+	}
+}
+
+// R24: start may be called as late as in the first Read of a file. The length that it declares
+// holds for what the transport sends.
+func TestAFileThatCallsStartIsHeldToItsLength(t *testing.T) {
+	t.Parallel()
+	var s script
+	tr := &fileTransport{recorder: &s.rec}
+	s.respondThrough(tr, "GET", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		source := bytes.NewReader(content(100))
+		first := true
+		return gateway.Reader(readFile(func(p []byte) (int, error) {
+			if first {
+				first = false
+				_, _ = start("200 OK", gateway.Headers{{"Content-Length", "30"}}, nil)
+			}
+			return source.Read(p[:min(len(p), 20)])
+		}), 0), nil
+	})
+	if got := tr.out.String(); got != string(content(30)) || !tr.whole || s.err != nil {
+		t.Errorf("%q, whole: %v, returned %v", got, tr.whole, s.err)
+	}
+}
+
+// A readFile is a regular file with a Read of its own.
+type readFile func(p []byte) (int, error)
+
+func (f readFile) Read(p []byte) (int, error) { return f(p) }
+func (f readFile) Stat() (fs.FileInfo, error) { return regular() }
+func (f readFile) Close() error               { return nil }
 
 // The transport sends a file in parts, so that the end of the Context stops it.
 func TestAContextThatEndsStopsAFileAtTheNextPart(t *testing.T) {

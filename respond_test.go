@@ -857,6 +857,27 @@ func TestATransportThatPanicsDoesNotKeepTheBodyOpen(t *testing.T) {
 	}
 }
 
+// The body is closed, and there is a report, also of an End and of a head that come when the
+// application has ended.
+func TestATransportThatEndsItsGoroutineIsReported(t *testing.T) {
+	t.Parallel()
+	for call, name := range []string{"head", "end"} {
+		s := script{rec: recorder{failAt: call + 1, fail: runtime.Goexit}}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.run("GET", func(s *script) { s.begin("200 OK", nil) }, nil)
+		}()
+		<-done
+		if len(s.log) != 1 || !strings.Contains(s.log[0], "the transport panicked, or ended the goroutine") {
+			t.Errorf("%s: the log has %q", name, s.log)
+		}
+		if last := s.rec.events[len(s.rec.events)-1]; last != "close" {
+			t.Errorf("%s: the last event is %s", name, last)
+		}
+	}
+}
+
 func TestACallThatOverlapsAnotherIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -93,7 +93,7 @@ func TestRecordIsWhatAClientGets(t *testing.T) {
 				return shared, err
 			}
 		}(), "GET", "500 Internal Server Error|26|500 Internal Server Error\n|1", gateway.ErrEnded,
-			"used after its end"},
+			"used after its end, or for a second response"},
 	} {
 		r := gatewaytest.Record(c.app, gatewaytest.NewEnviron(c.method, "/", nil))
 		got := fmt.Sprintf("%s|%s|%s|%d", r.Status, r.Headers.Get("Content-Length"), r.Body(), r.Closes)

@@ -75,7 +75,7 @@ func checkEnviron(c *checker) {
 		{"HTTP_COOKIE", "a=1; b=2"}, // RFC 6265, 5.4
 		{"HTTP_AUTHORIZATION", "Bearer token"},
 		{"HTTP_X_UNDER", ""},
-		{"HTTP_PROXY", ""},   // httpoxy
+		{"HTTP_PROXY", ""}, // httpoxy
 		{"HTTP_CONTENT_LENGTH", ""},
 		{"HTTP_CONTENT_TYPE", ""},
 		{"wsgi.url_scheme", "http"},

@@ -21,7 +21,13 @@ import (
 //	if err != nil {
 //		return nil, err
 //	}
-//	name := r.FormValue("name")
+//	if err := r.ParseForm(); err != nil { // or ParseMultipartForm
+//		... // a 400: the form is malformed, or was cut short
+//	}
+//	name := r.PostForm.Get("name")
+//
+// FormValue does not return the error of a body that was cut short. So an application calls it only
+// after ParseForm or ParseMultipartForm has returned nil.
 //
 // Body is env.Input, so an application calls Request once for a request, and reads the body from
 // the one or the other. The request is of use until the response is over. Its Context is env's, and

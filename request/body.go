@@ -31,12 +31,15 @@ type Body struct {
 	err  error // sticky
 }
 
-// NewBody returns the body that is the next length bytes of r. A length of -1 is a body that ends
-// with r, and has at most max bytes.
+// NewBody returns the body that is the next length bytes of r. It never asks r for more than that
+// (C32: "MUST NOT attempt to read more"). It ends with io.EOF, with io.ErrUnexpectedEOF if r ends
+// or is reset before, or else with r's error.
 //
-// The body never asks r for more than its bytes (C32: "MUST NOT attempt to read more"). It ends
-// with io.EOF, with io.ErrUnexpectedEOF if r ends or is reset before, with an error that wraps
-// [ErrBodyTooLarge] if it has more than max bytes, or else with r's error.
+// A negative length is a body of unknown length: all of r. r is then a decoder of the protocol's
+// framing. It returns io.EOF at the end of the body only, and io.ErrUnexpectedEOF if the connection
+// ends before. Such a body has at most max bytes, and ends with ErrBodyTooLarge if there are more.
+// A negative max is no limit, and zero is no byte: a server passes the MaxBodyBytes that
+// Limits.WithDefaults returns.
 func NewBody(r io.Reader, length, max int64) *Body {
 	b := new(Body)
 	b.Init(r, length, max)
@@ -45,7 +48,12 @@ func NewBody(r io.Reader, length, max int64) *Body {
 
 // Init makes b what NewBody returns, for a Body that is part of another value. It must be called
 // before anything else.
-func (b *Body) Init(r io.Reader, length, max int64) { b.r, b.left, b.room = r, length, max }
+func (b *Body) Init(r io.Reader, length, max int64) {
+	b.r, b.left, b.room = r, length, max
+	if max < 0 {
+		b.room = NoLimit
+	}
+}
 
 // Read implements io.Reader. It makes one Read of the source, and does not wait until p is full.
 func (b *Body) Read(p []byte) (int, error) {
@@ -87,7 +95,8 @@ func (b *Body) read(p []byte) (int, error) {
 }
 
 // CutShort returns the error of a Read, which also wraps io.ErrUnexpectedEOF if it says that the
-// peer has reset the connection: the body was cut short all the same.
+// peer has reset the connection: the body was cut short all the same. A Body calls CutShort itself.
+// It is for a server that has an Input of its own.
 func CutShort(err error) error {
 	if errors.Is(err, syscall.ECONNRESET) {
 		return errors.Join(io.ErrUnexpectedEOF, err)
@@ -95,10 +104,11 @@ func CutShort(err error) error {
 	return err
 }
 
-// Drain reads and drops the rest of the body, at most max bytes and no longer than timeout, and
-// reports whether the body has ended. A server calls it after Respond, and closes the connection if
-// the body has not ended: the next request is not to be found. A Read that hangs goes on in a
-// goroutine of its own. Drain does nothing while another goroutine is in Read.
+// Drain reads and drops the rest of the body, at most max bytes and no longer than timeout. It
+// returns true only if the body has come to its clean end. A server calls Drain after Respond, in a
+// deferred call, since an application may end the goroutine. It closes the connection if Drain
+// returns false: the server cannot find the start of the next request. A Read that hangs goes on in
+// a goroutine of its own. Drain returns false at once while another goroutine is in Read.
 func (b *Body) Drain(max int64, timeout time.Duration) bool {
 	if !b.mu.TryLock() {
 		return false // a goroutine of the application hangs in Read
@@ -133,8 +143,9 @@ func (b *Body) Drain(max int64, timeout time.Duration) bool {
 }
 
 // Disconnected returns err as an error that also wraps gateway.ErrDisconnected: for the methods of
-// a Transport, and for the cause of a Context's end, when the connection has failed. An error of a
-// file that was to be sent is no such error. Disconnected returns nil if err is nil.
+// a Transport, and for the cause of a Context's end, when the connection has failed. It wraps any
+// error. So a ReadFrom must not give it the error of the file, an *fs.PathError for example, and
+// returns that error as it is. Disconnected returns nil if err is nil.
 func Disconnected(err error) error {
 	if err == nil {
 		return nil

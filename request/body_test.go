@@ -80,6 +80,17 @@ func TestTheEndComesWithTheLastByte(t *testing.T) {
 	}
 }
 
+// Limits have negative numbers for what has no limit.
+func TestANegativeMaximumIsNone(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int64{-1, -5} {
+		got, err := io.ReadAll(request.NewBody(strings.NewReader("hello"), length, -1))
+		if string(got) != "hello" || err != nil {
+			t.Errorf("of length %d: %q, %v", length, got, err)
+		}
+	}
+}
+
 func TestABodyThatEndsEarlyOrFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -24,13 +24,14 @@ import (
 //		app = request.Refuse(err)
 //	}
 //
-// Each method returns the first error of the Builder, so that a server may look at Finish's error
-// alone. After [ErrHeaderTooLarge] the Builder takes nothing more, and the server should stop
-// reading: nothing else bounds what it reads.
-// After [ErrMalformed] it goes on, so that the answer and the log have what there is of the
-// request.
+// Each method returns the error of the Builder, so that a server may look at Finish's error alone.
+// After [ErrMalformed] the Builder goes on, so that the answer and the log have what there is of
+// the request. After [ErrHeaderTooLarge] it takes nothing more, and the server stops reading
+// variables: nothing else bounds what it reads. The Builder counts names and values, also those
+// that it leaves out. What the protocol has beside them is the server's to bound.
 type Builder struct {
-	// Limits has MaxHeaders, MaxHeaderBytes and MaxBodyBytes. It must be set before the first Add.
+	// Limits has MaxHeaders, MaxHeaderBytes and MaxBodyBytes; the Builder looks at no other field.
+	// It must be set before the first Add. The Builder calls WithDefaults itself.
 	Limits Limits
 
 	vars        map[string]string
@@ -42,6 +43,7 @@ type Builder struct {
 	method, protocol, path, serverName, serverPort, https, scheme, length string
 
 	clientLength string // HTTP_CONTENT_LENGTH, which is no variable
+	isCoded      bool   // there was a Transfer-Encoding header, which is no variable
 	headers      uint64 // a Bloom filter of the headers in vars, since few headers come twice
 }
 
@@ -56,9 +58,9 @@ func (b *Builder) Grow(n int) {
 
 // Add adds a variable as the protocol has it: CONTENT_LENGTH, HTTP_ACCEPT.
 //
-// A name with a space, a control character or a "=" is malformed, and so is a value with a NUL or,
-// in a variable that is one line, a line break: a program that prints the value into a header, a
-// log or another program's environment would print a second one (C1, C28).
+// An empty name, or a name with a space, a control character or a "=", is malformed, and so is a
+// value with a NUL or, in a variable that is one line, a line break: a program that prints the
+// value into a header, a log or another program's environment would print a second one (C1, C28).
 //
 // A repeated HTTP_ variable is a header in several lines: Add joins the values with ", ", those of
 // HTTP_COOKIE with "; ". Of any other repeated variable, and of HTTP_HOST, the last value counts,
@@ -67,8 +69,19 @@ func (b *Builder) Grow(n int) {
 //
 // Add leaves out HTTP_PROXY, which libraries take for configuration (httpoxy, CVE-2016-5385),
 // HTTP_CONTENT_TYPE and HTTP_CONTENT_LENGTH, which would rival the real ones, an HTTP_ name that no
-// web server makes of a header's, and CONTENT_TYPE and CONTENT_LENGTH if they are empty (C7).
+// header's name gives, and CONTENT_TYPE and CONTENT_LENGTH if they are empty (C7).
+//
+// A server whose protocol has a request target, and no variables, splits the target itself:
+// REQUEST_URI is the target, QUERY_STRING is what follows the first "?", and PATH_INFO is the path,
+// with its percent-encoding decoded. For the target "*" PATH_INFO is empty. Such a server also adds
+// GATEWAY_INTERFACE ("CGI/1.1"), SERVER_SOFTWARE, SERVER_NAME, SERVER_PORT and REMOTE_ADDR.
 func (b *Builder) Add(name, value string) error {
+	if !b.admit(name, value) {
+		return b.err
+	}
+	if name == "" {
+		return b.malformed("a variable has no name")
+	}
 	if !strings.HasPrefix(name, "HTTP_") { // the names of headers are checked more strictly
 		for i := range len(name) {
 			if c := name[i]; c <= ' ' || c == '=' || c == 0x7F {
@@ -86,7 +99,7 @@ func (b *Builder) AddEnviron(list []string) error {
 	b.Grow(len(list))
 	for _, entry := range list {
 		name, value, found := strings.Cut(entry, "=")
-		if found && name != "" { // Windows has "=C:=C:\dir"
+		if found && name != "" && b.admit(name, value) { // Windows has "=C:=C:\dir"
 			_ = b.add(name, value)
 		}
 	}
@@ -95,11 +108,20 @@ func (b *Builder) AddEnviron(list []string) error {
 
 // AddHeader adds a header of HTTP, under the name that the client has sent, in any case.
 //
-// It is the variable that [VariableOf] names, and what has none is left out. Two Host headers that
-// differ are malformed (RFC 9112, 3.2).
+// AddHeader adds the variable that [VariableOf] names, and leaves out a header without a variable.
+// A name that is not a token is malformed, "Content-Length " for one: another server might take it
+// for the length. So are two Host headers that differ (RFC 9112, 3.2), and a Transfer-Encoding
+// beside a Content-Length (6.1). A server that decodes chunks adds no CONTENT_LENGTH.
 func (b *Builder) AddHeader(name, value string) error {
+	if !b.admit(name, value) {
+		return b.err
+	}
 	variable := VariableOf(name)
 	if variable == "" {
+		if !header.IsToken(name) {
+			return b.malformed("a header's name is not a token")
+		}
+		b.isCoded = b.isCoded || strings.EqualFold(name, "Transfer-Encoding")
 		return b.err
 	}
 	if variable == "HTTP_HOST" {
@@ -117,14 +139,20 @@ func (b *Builder) malformed(what string) error {
 	return b.err
 }
 
-func (b *Builder) add(name, value string) error {
+// admit counts a variable or a header, and reports whether the limits allow for it.
+func (b *Builder) admit(name, value string) bool {
 	b.Grow(30)
 	b.count++
 	b.size += len(name) + len(value)
 	if b.count > b.Limits.MaxHeaders || b.size > b.Limits.MaxHeaderBytes {
 		b.err = ErrHeaderTooLarge
-		return b.err
+		return false
 	}
+	return true
+}
+
+// add adds a variable that was admitted.
+func (b *Builder) add(name, value string) error {
 	if strings.HasPrefix(name, "HTTP_") {
 		return b.addHeader(name, value)
 	}
@@ -231,7 +259,9 @@ func (b *Builder) repeat(name, first, value string) {
 // Finish sets env's Vars, with defaults for the variables that an application must find, and its
 // URLScheme. It returns the length of the body, -1 if the request does not say, and nil or an error
 // that wraps [ErrMalformed], [ErrHeaderTooLarge] or [ErrBodyTooLarge]. Beside an error, env has the
-// variables that were added, for the log, and the length is how much there is to drain.
+// variables that were added, for the log. A server that keeps connections closes this one after the
+// answer, whatever the length and Body.Drain say: after ErrMalformed or ErrHeaderTooLarge nobody
+// knows where the next request begins.
 //
 // Finish checks what a hostile client can reach through a careless web server, and what an
 // application may rely on: that there is a REQUEST_METHOD, that it and SERVER_PROTOCOL are
@@ -278,6 +308,8 @@ func (b *Builder) Finish(env *gateway.Environ) (length int64, err error) {
 		_ = b.malformed("SERVER_PROTOCOL is not a protocol")
 	case b.path != "" && b.path[0] != '/':
 		_ = b.malformed("PATH_INFO does not start with a slash")
+	case b.isCoded && b.length != "":
+		_ = b.malformed("there are a Transfer-Encoding and a Content-Length")
 	case b.clientLength != "" && b.length != "" && b.clientLength != b.length:
 		// nginx with scgi_request_buffering off: the application would take a part of the body for
 		// all of it.
@@ -292,7 +324,8 @@ func (b *Builder) Finish(env *gateway.Environ) (length int64, err error) {
 }
 
 // IsChunked reports whether the client has sent its body in chunks, which the web server has
-// decoded (R118): without a CONTENT_LENGTH the body is then as long as it is.
+// decoded (R118). Without a CONTENT_LENGTH the body then ends where the chunks ended. IsChunked is
+// for protocols with variables: it looks at HTTP_TRANSFER_ENCODING, which AddHeader does not add.
 func IsChunked(env *gateway.Environ) bool {
 	encoding := env.Vars["HTTP_TRANSFER_ENCODING"]
 	return encoding != "" && strings.Contains(strings.ToLower(encoding), "chunked")

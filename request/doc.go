@@ -12,14 +12,28 @@
 //	b.AddHeader("Host", host)       // and the other headers
 //
 //	env := &gateway.Environ{Errors: log, Multithread: true}
+//	ctx, cancel := context.WithCancelCause(context.Background())
+//	env = env.WithContext(ctx) // cancel(request.Disconnected(err)) when the client has left
 //	length, err := b.Finish(env)
 //	if err != nil {
 //		app = request.Refuse(err)
 //	}
 //	body := request.NewBody(conn, max(length, 0), request.NoLimit) // no CONTENT_LENGTH, no body
 //	env.Input = body
+//	defer func() { // an application may end the goroutine
+//		cancel(nil)
+//		if !body.Drain(request.DrainBytes, request.DrainTime) || err != nil {
+//			conn.Close()
+//		}
+//	}()
 //	gateway.Respond(app, env, transport)
-//	body.Drain(request.DrainBytes, request.DrainTime)
+//
+// A client that has closed only its sending half has not left: it still reads the answer. That a
+// client has left shows in a reset, or in a write that fails.
+//
+// To stop, a server lets its requests come to their end. When it can wait no longer, it ends their
+// contexts with gateway.ErrShutdown, and Respond stops each body at its next block. Then it closes
+// the connections.
 //
 // [Limits] are what a server puts up with. The Builder keeps those of sizes and numbers. Those of
 // connections and times are the server's to keep.

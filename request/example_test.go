@@ -42,8 +42,8 @@ func serve(conn net.Conn, app gateway.Application) {
 	}
 	body := request.NewBody(in, max(length, 0), request.NoLimit) // without a CONTENT_LENGTH there is no body
 	env.Input = body
+	defer body.Drain(request.DrainBytes, request.DrainTime) // before the Close, so that the client reads the answer
 	gateway.Respond(app, env, &transport{bufio.NewWriter(conn)})
-	body.Drain(request.DrainBytes, request.DrainTime)
 }
 
 // A transport writes a response of the protocol. It does not embed the bufio.Writer, whose method

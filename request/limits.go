@@ -57,7 +57,8 @@ const (
 const NoLimit = 1<<63 - 1
 
 // WithDefaults returns the limits with the default in each field that is zero. In a field that is
-// negative it returns a number that nothing reaches, and 0 for a duration.
+// negative it returns a number that nothing reaches, and 0 for a duration: a server then sets no
+// deadline.
 func (l Limits) WithDefaults() Limits {
 	l.MaxConns = limit(l.MaxConns, defaultMaxConns, 1<<20)
 	l.MaxRequests = limit(l.MaxRequests, defaultMaxRequests, 1<<30)

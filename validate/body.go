@@ -15,6 +15,7 @@ import (
 type body struct {
 	r       *request
 	result  gateway.Body    // what the application returned
+	keeps   bool            // the result keeps to a limit, if the server sets one
 	cleanup runtime.Cleanup // reports a body that was not closed; none in the inner half
 
 	// Guarded by r.flow.mu.
@@ -35,7 +36,7 @@ var (
 )
 
 func newBody(r *request, result gateway.Body) *body {
-	b := &body{r: r, result: result, said: sized.Unknown}
+	b := &body{r: r, result: result, said: sized.Unknown, keeps: sized.SetLimit(result, -1)}
 	if !r.isInner() { // flow.end reports an inner body that was not closed
 		leaked := r.lint.finding(outside, "R21", "a body was never closed, and nobody can close it any more", trail())
 		b.cleanup = runtime.AddCleanup(b, func(l *lint) { l.send(leaked, nil) }, r.lint)
@@ -53,11 +54,12 @@ func (b *body) Size() sized.Size {
 }
 
 // Limit implements sized.Limited.
-func (b *body) Limit(n sized.Limit) {
+func (b *body) Limit(n sized.Limit) bool {
+	isLimited := sized.SetLimit(b.result, n)
 	b.r.flow.lock()
-	b.isLimited = true
+	b.isLimited = isLimited && n >= 0
 	b.r.flow.unlock()
-	sized.SetLimit(b.result, n)
+	return isLimited
 }
 
 // Blocks implements gateway.Body.
@@ -205,7 +207,7 @@ func (it *iteration) check(block []byte, err error) bool {
 		return true
 	}
 	tooLong := "R85"
-	if _, hasLimit := it.b.result.(sized.Limited); hasLimit && !it.b.isLimited {
+	if it.b.keeps && !it.b.isLimited {
 		tooLong = "" // R137: the body stops at a limit, and the server has set none
 	}
 	r.checkBlock(block, tooLong)

@@ -22,12 +22,13 @@ type Body interface {
 	Size() Size
 }
 
-// A Limit is a number of bytes.
+// A Limit is a number of bytes, or -1 for any.
 type Limit int64
 
-// A Limited body may have more bytes than the response is to take.
+// A Limited body may keep to a limit, if it has more bytes than the response is to take. Limit
+// reports whether it does.
 type Limited interface {
-	Limit(Limit)
+	Limit(Limit) bool
 }
 
 // Of returns the Size that body knows, or Unknown.
@@ -38,16 +39,14 @@ func Of(body any) Size {
 	return Unknown
 }
 
-// SetLimit sets the limit of a body that has one.
-func SetLimit(body any, n Limit) {
-	if b, ok := body.(Limited); ok {
-		b.Limit(n)
-	}
+// SetLimit sets the limit of a body, and reports whether the body keeps to it.
+func SetLimit(body any, n Limit) bool {
+	b, ok := body.(Limited)
+	return ok && b.Limit(n)
 }
 
 // IsPlain reports whether body is a Text or a Bytes, whose Close has nothing to do. Any other body
-// that knows its Size is Limited, since it wraps another body or reads from a reader, or does not
-// know its number of bytes.
+// that knows its number of bytes reads from a reader, or wraps another body, and so is Limited.
 func IsPlain(body any) bool {
 	size := Of(body)
 	_, isLimited := body.(Limited)
