@@ -11,8 +11,7 @@ import (
 	"example.com/gateway/internal/sized"
 )
 
-// The engine, which Respond starts: the order of events of one response. respond_body.go calls the
-// application and ranges its body, respond_file.go sends files, report.go says what went wrong.
+// The engine, which Respond starts: the order of events of one response.
 
 // A phase is how far a response has come.
 type phase uint8
@@ -100,10 +99,9 @@ func (r *response) keep(err error) error {
 
 // fail stops the application's response: nothing more of it is sent. It keeps err.
 func (r *response) fail(err error) error {
-	switch r.phase {
-	case idle, started:
+	if r.phase < sent {
 		r.phase = failed
-	case sent:
+	} else if r.phase == sent {
 		r.phase = broken
 	}
 	return r.keep(err)
