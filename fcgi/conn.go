@@ -71,10 +71,21 @@ func (c *conn) look() error {
 		return c.err
 	case c.isDone():
 		return errDone
-	case len(c.requests) == 0 && c.buffered() == 0 && c.started && !c.nc.SetIdle():
-		return errDone
 	}
 	return nil
+}
+
+// settle tells the server what is going on on the connection. It returns false if the server has
+// stopped and closed the connection. c.mu is held.
+func (c *conn) settle() bool {
+	switch {
+	case c.running > 0:
+		return c.nc.SetBusy()
+	case len(c.requests) > 0: // of which not all parameters have come
+		return c.nc.SetFresh()
+	}
+	c.nc.SetIdle()
+	return true
 }
 
 // isDone reports that no request is open and none will begin. c.mu is held.

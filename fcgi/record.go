@@ -80,6 +80,13 @@ func appendEnd(b []byte, id uint16, protocolStatus byte) []byte {
 	return append(appendHeader(b, typeEndRequest, id, 8), 0, 0, 0, 0, protocolStatus, 0, 0, 0)
 }
 
+// appendFarewell appends a record that makes nginx not use the connection again: an empty record of
+// STDERR behind END_REQUEST, and in the same write. nginx keeps no connection on which anything
+// follows END_REQUEST. nginx that has read END_REQUEST alone may send its next request before it
+// sees the end of the connection. The record is not for Apache: it would hide the end of the
+// connection, for which Apache looks.
+func appendFarewell(b []byte, id uint16) []byte { return appendHeader(b, typeStderr, id, 0) }
+
 // appendStream appends a stream's content as records of at most maxChunk bytes. Nothing is appended
 // for no content: an empty record would end the stream (3.3).
 func appendStream(b []byte, kind uint8, id uint16, content []byte) []byte {

@@ -3,6 +3,7 @@ package fcgi
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,9 +18,11 @@ type call struct {
 	c    *conn
 	id   uint16
 	keep bool
-	ctx  lazyctx.Context
-	body request.Body
-	env  gateway.Environ
+
+	isNginx bool // the host is, and says so
+	ctx     lazyctx.Context
+	body    request.Body
+	env     gateway.Environ
 	response
 	aborted atomic.Bool
 
@@ -161,6 +164,7 @@ func (r *call) environ() (*gateway.Environ, error) {
 	env := &r.env
 	env.Errors, env.Multithread, env.Multiprocess = (*stderr)(r), true, true
 	length, fault := built.Finish(env)
+	r.isNginx = strings.HasPrefix(env.Vars["SERVER_SOFTWARE"], "nginx/")
 	if err == nil {
 		err = fault
 	}
@@ -240,8 +244,8 @@ func (r *call) leave() {
 	c.answered = true
 	c.doomed = c.doomed || r.broken
 	c.last = c.last || !r.keep
-	if len(c.requests) == 0 && !c.last && !c.nc.SetIdle() { // a last one is drained: Shutdown must not take it for idle
-		c.last = true
+	if !c.last { // the host is to read the last answer: the connection is not idle before it ends
+		c.settle()
 	}
 	c.wake()
 	c.changed.Broadcast()

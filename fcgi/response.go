@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/header"
@@ -40,9 +41,14 @@ const (
 	// come in between, and the write timeout is for that much.
 	maxRecords = 4
 
-	// endSize is the size of what ends a response: the end of STDOUT and END_REQUEST.
-	endSize = headerSize + headerSize + 8
+	// endSize is the size of what ends a response: the end of STDOUT, END_REQUEST and a farewell.
+	endSize = headerSize + headerSize + 8 + headerSize
 )
+
+// goOnTime is how long a host may go on to use a connection of a server that stops. After that the
+// end of the connection follows the end of a response at once. A host that looks for the end of a
+// connection before it uses the connection again then finds it.
+const goOnTime = time.Second
 
 // WriteHead implements gateway.Transport.
 func (r *call) WriteHead(status string, headers gateway.Headers) error {
@@ -118,12 +124,22 @@ func (r *call) Flush() error {
 
 // End implements gateway.Transport: what is held back, the end of STDOUT and END_REQUEST leave in
 // one write. The host may use the request's id again as soon as it has that.
-func (r *call) End(whole bool) error {
+func (r *call) End(whole bool) (err error) {
 	c := r.c
 	c.mu.Lock()
 	r.state = ending
 	r.in.close(c) // before the host can send anything more under this id
 	c.changed.Broadcast()
+	if since, _ := c.s.acceptor.StoppingFor(); since > goOnTime {
+		c.last = true
+	}
+	if c.last && len(c.requests) == 1 {
+		defer func() {
+			if r.ended {
+				_ = c.nc.CloseWrite()
+			}
+		}()
+	}
 	c.mu.Unlock()
 	if r.broken = !whole && !r.aborted.Load(); r.broken { // a host that has aborted the request wants the id back, and no more
 		giveBack(r.release())
@@ -136,7 +152,7 @@ func (r *call) End(whole bool) error {
 	}
 	out := r.release()
 	*out = r.appendEnd(*out)
-	err := c.writeFor(r, *out, nil, true)
+	err = c.writeFor(r, *out, nil, true)
 	giveBack(out)
 	return err
 }
@@ -191,5 +207,9 @@ func (r *call) appendEnd(b []byte) []byte {
 	if r.any {
 		b = appendHeader(b, typeStdout, r.id, 0)
 	}
-	return appendEnd(b, r.id, r.status)
+	b = appendEnd(b, r.id, r.status)
+	if since, stopping := r.c.s.acceptor.StoppingFor(); stopping && since <= goOnTime && r.isNginx {
+		b = appendFarewell(b, r.id)
+	}
+	return b
 }

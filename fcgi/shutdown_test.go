@@ -5,19 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/fcgi"
 )
 
-// Shutdown lets what is going on come to its end, closes what is idle, and accepts nothing more.
+// Shutdown lets the requests that are going on come to their end, closes what is quiet, and accepts
+// nothing more.
 func TestShutdownDrains(t *testing.T) {
 	s := newScript(t)
 	site := serve(t, s.call)
@@ -53,6 +59,170 @@ func TestShutdownDrains(t *testing.T) {
 	}
 	if err := wait(t, done, "the return of Shutdown"); err != nil {
 		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// A host sends its next request on a kept connection when it has the answer to the last, and cannot
+// know that the server stops. Each request is answered, and the connection ends when it is quiet.
+func TestShutdownUnderALoopingHost(t *testing.T) {
+	t.Parallel()
+	const servers, parallel = 1000, 100
+	var lost, answered atomic.Int64
+	one := func(network string) {
+		l := listenUnix(t)
+		if network == "tcp" {
+			l = listenTCP(t)
+		}
+		server := &fcgi.Server{Application: gateway.ApplicationFunc(echo), ErrorLog: log.New(io.Discard, "", 0)}
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(l) }()
+		conn, err := net.Dial(l.Addr().Network(), l.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c := newClient(t, conn)
+		stopped := make(chan error, 1)
+		stopAt, stopLooping := 5+rand.IntN(10), 20+rand.IntN(20)
+		for i := range stopLooping {
+			if i == stopAt {
+				go func() { stopped <- server.Shutdown(context.Background()) }()
+			}
+			id := uint16(i + 1)
+			text := get(id, "/echo")
+			if i%2 == 0 {
+				text = request(id, keepConn, "POST", "/echo", "body")
+			}
+			_, err := io.WriteString(conn, text)
+			for err == nil && c.answer(id).ends == 0 {
+				err = c.record()
+			}
+			if err != nil {
+				t.Errorf("request %d of %d, with the stop at %d: %v", i, stopLooping, stopAt, err)
+				lost.Add(1)
+				break
+			}
+			answered.Add(1)
+		}
+		quietSince := time.Now()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(quietSince); took > 2*time.Second {
+			t.Errorf("Shutdown returned %v after the last answer", took)
+		}
+		if err := c.end(); err != nil {
+			t.Errorf("the connection ends with %v", err)
+		}
+		<-served
+	}
+	var all sync.WaitGroup
+	free := make(chan struct{}, parallel)
+	for i := range servers {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			one([]string{"unix", "tcp"}[i%2])
+		})
+	}
+	all.Wait()
+	if lost.Load() > 0 {
+		t.Errorf("%d requests were lost, %d answered", lost.Load(), answered.Load())
+	}
+}
+
+// A part of a request does not hold Shutdown, however long ReadHeaderTimeout is.
+func TestShutdownDoesNotWaitForTheRestOfARequest(t *testing.T) {
+	for name, part := range map[string]string{
+		"nothing":           "",
+		"a byte":            "\x01",
+		"a BEGIN_REQUEST":   begin(1, responder, keepConn),
+		"a half of a query": begin(1, responder, keepConn) + rec(paramsRecord, 1, "\x0e\x03REQUEST"),
+	} {
+		inBubble(t, echo, nil, func(b *bubble) {
+			fresh, kept := b.dial(), b.dial()
+			b.answers("before", kept)
+			for _, c := range []*client{fresh, kept} {
+				c.sendAside(part)
+			}
+			synctest.Wait()
+			start := time.Now()
+			if err := b.server.Shutdown(context.Background()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("%s: Shutdown took %v", name, took)
+			}
+		})
+	}
+}
+
+// nginx is told with each answer not to use the connection again, in one write with the answer's
+// end. A request that it sends all the same is answered. No other host gets that record, which
+// would hide the end of the connection from Apache.
+func TestNginxIsToldThatTheServerStops(t *testing.T) {
+	for software, told := range map[string]bool{"nginx/1.22.1": true, "Apache/2.4.71 (Debian)": false, "": false} {
+		inBubble(t, echo, nil, func(b *bubble) {
+			c := b.dial()
+			c.farewell = told
+			ask := func(i int) {
+				t.Helper()
+				if a := c.roundTrip(1, get(1, "/echo", "SERVER_SOFTWARE", software)); a.body() != "/echo " {
+					t.Errorf("%q, answer %d: %q", software, i, a.stdout)
+				}
+			}
+			ask(0)
+			done := make(chan error, 1)
+			go func() { done <- b.server.Shutdown(context.Background()) }()
+			for i := 1; i < 3; i++ {
+				time.Sleep(499 * time.Millisecond)
+				if c.farewells > 0 {
+					t.Errorf("%q: there is a farewell before answer %d", software, i)
+				}
+				ask(i)
+				if told {
+					if err := c.record(); err != nil || c.farewells != 1 {
+						t.Errorf("%q, after answer %d: %d farewells, %v", software, i, c.farewells, err)
+					}
+					c.farewells = 0
+				}
+			}
+			b.endsAfter("quiet", c, 500*time.Millisecond)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A host that goes on for longer than a second gets the end of the connection with an answer.
+func TestAHostThatGoesOnGetsTheEndOfTheConnection(t *testing.T) {
+	t.Parallel()
+	site := serve(t, echo)
+	c := site.dial()
+	c.roundTrip(1, get(1, "/echo"))
+	done := make(chan error, 1)
+	begun := time.Now()
+	go func() { done <- site.server.Shutdown(context.Background()) }()
+	var err error
+	for err == nil {
+		time.Sleep(10 * time.Millisecond)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Fatal("the server answers for ever")
+		}
+		_ = c.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, peeked := c.br.Peek(1); errors.Is(peeked, os.ErrDeadlineExceeded) {
+			c.roundTrip(1, get(1, "/echo"))
+		} else {
+			err = peeked
+		}
+	}
+	if took := time.Since(begun); err != io.EOF || took < time.Second {
+		t.Errorf("the connection ends with %v, after %v", err, took)
+	}
+	c.conn.Close()
+	if err := wait(t, done, "the return of Shutdown"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -164,13 +164,13 @@ func (c *conn) begin(body []byte) error {
 	case len(c.requests) >= maxOpen:
 		refusal = overloaded
 	default:
-		if !c.nc.SetBusy() {
-			c.mu.Unlock()
-			return errDone
-		}
 		r := newCall(c, id, flags&flagKeepConn != 0)
 		r.since, c.since = c.since, time.Time{}
 		c.requests.put(r)
+		if !c.settle() {
+			c.mu.Unlock()
+			return errDone
+		}
 	}
 	if refusal >= 0 && flags&flagKeepConn == 0 {
 		c.last = true
@@ -210,7 +210,9 @@ func (c *conn) forget(r *call) {
 	r.in.close(c)
 	c.requests.remove(r)
 	c.pending -= r.size
-	c.last = c.last || !r.keep
+	if c.last = c.last || !r.keep; !c.last {
+		c.settle()
+	}
 }
 
 var errAborted = errors.New("fcgi: request aborted by the host")
@@ -222,9 +224,12 @@ func (c *conn) params() (ready *call, err error) {
 	known := r != nil && r.state == receiving
 	over := r != nil && r.state == running
 	if known && c.cur.length == 0 {
+		defer c.mu.Unlock()
+		if !c.nc.SetBusy() {
+			return nil, errDone
+		}
 		c.pending -= r.size
 		r.state = running
-		c.mu.Unlock()
 		return r, nil
 	}
 	c.mu.Unlock()

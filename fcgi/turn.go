@@ -42,6 +42,7 @@ func (c *conn) serve() {
 		}
 		c.mu.Lock()
 		c.running++
+		c.settle()
 		alone := len(c.requests) == 1
 		if alone {
 			c.giveUpTurn()
@@ -138,6 +139,7 @@ func (c *conn) pump(r *call, p []byte) (n int) {
 	c.mu.Lock()
 	if ready != nil {
 		c.running++
+		c.settle()
 		c.start(ready)
 	}
 	switch {

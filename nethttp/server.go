@@ -135,11 +135,7 @@ func (s *Server) init() {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
-		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateIdle && s.stopping.Err() != nil {
-				connOf(c).closeSoon()
-			}
-		},
+		ConnState: func(c net.Conn, state http.ConnState) { connOf(c).setState(state) },
 	}
 }
 
@@ -159,9 +155,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Shutdown stops the server so that no request is lost. It stops accepting, tells the clients with
-// each response that the connection ends, and waits for the requests that are going on. It gives a
-// connection that has sent nothing yet two seconds for its request, and closes one on which no
-// request is going on after half a second, since its next request may be on its way. If ctx ends
+// each response that the connection ends, and waits for the requests that are going on. A request
+// that is on its way is answered: Shutdown closes a connection on which no request is going on
+// after half a second, or after two seconds if the connection has sent nothing yet. If ctx ends
 // before that is done, Shutdown ends the requests' contexts and returns ctx's error. Close then
 // closes the connections that are left.
 func (s *Server) Shutdown(ctx context.Context) error {

@@ -1,12 +1,11 @@
 package nethttp
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"sync"
-	"time"
 
 	"example.com/gateway/internal/acceptor"
 )
@@ -15,26 +14,19 @@ import (
 // reads their requests. The http.Server never hears that the server stops: from then on it would
 // drop the requests that it reads, also from connections that are open already.
 
-// idleTime is how long a connection on which no request is going on is left open when the server
-// stops. A client that has just got a response may have sent its next request already.
-const idleTime = 500 * time.Millisecond
-
 // A conn is a connection as the http.Server gets it, below TLS if there is TLS. net/http calls the
 // CloseWrite of acceptor.Conn when the client is still sending.
 type conn struct {
 	*acceptor.Conn
-	unwatch func() bool // the stopping of the server
 
 	mu       sync.Mutex
-	requests int  // that are going on; HTTP/2 has several at a time
-	begun    bool // the first request has
+	requests int // that are going on; HTTP/2 has several at a time
 	closed   bool
 }
 
 // serveConn lets the http.Server serve a connection, on a goroutine of its own.
 func (s *Server) serveConn(nc *acceptor.Conn, config *tls.Config) {
 	c := &conn{Conn: nc}
-	c.unwatch = context.AfterFunc(s.stopping, c.closeSoon)
 	l := &connListener{c, c.LocalAddr()}
 	if config != nil {
 		l.c = tls.Server(c, config)
@@ -79,7 +71,6 @@ func (c *conn) begin() bool {
 	if c.closed || !c.SetBusy() {
 		return false
 	}
-	c.begun = true
 	c.requests++
 	return true
 }
@@ -99,7 +90,6 @@ func (c *conn) end() {
 func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unwatch()
 	c.closed = true
 	if c.requests == 0 {
 		return c.Conn.Close()
@@ -107,17 +97,15 @@ func (c *conn) Close() error {
 	return c.Conn.Conn.Close()
 }
 
-// closeSoon closes the connection after idleTime, unless a request is going on then. A connection
-// whose first request has not begun is left to the acceptor, which gives it more time.
-func (c *conn) closeSoon() {
-	time.AfterFunc(idleTime, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.begun && c.requests == 0 {
-			c.closed = true
-			c.Conn.Conn.Close() // so that net/http calls Close
-		}
-	})
+// setState follows the states that net/http gives the connection. Under HTTP/2 the connection is idle
+// when it has no stream.
+func (c *conn) setState(state http.ConnState) {
+	switch state {
+	case http.StateActive:
+		c.SetBusy()
+	case http.StateIdle:
+		c.SetIdle()
+	}
 }
 
 // ReadFrom is for net/http, which sends files by it. Package net has a sendfile(2) for TCP.

@@ -57,7 +57,9 @@ import (
 //
 // A restart loses no request if the listening socket outlives the process: with systemd's socket
 // activation, or a supervisor that passes the socket as stdin. The old process then finishes its
-// requests while the new one accepts.
+// requests while the new one accepts. Behind Apache with enablereuse=on, and behind HAProxy, which
+// keep connections and do not know that one of them is about to end, a request in some ten thousand
+// may still get a 503 at that moment. HAProxy sends it again with retry-on empty-response.
 //
 // Limits and timeouts are the defaults of [fcgi.Server], [scgi.Server], [uwsgi.Server] and
 // [nethttp.Server]. For others, use these servers instead of Run.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/gateway"
@@ -19,6 +20,8 @@ import (
 // A Server accepts connections until it is stopped. The zero value is ready. Its methods may be
 // called concurrently.
 type Server struct {
+	since atomic.Pointer[time.Time] // when the server began to stop; nil before that
+
 	mu sync.Mutex
 
 	// Guarded by mu.
@@ -142,10 +145,12 @@ func (s *Server) addConn(c *Conn, limit int) bool {
 	if s.ctx.Err() != nil {
 		return false
 	}
-	if isClosed(s.stopping) {
-		c.closeSoonIfFresh()
-	}
 	s.conns[c] = struct{}{}
+	if isClosed(s.stopping) {
+		c.mu.Lock()
+		c.closeSoon()
+		c.mu.Unlock()
+	}
 	return true
 }
 
@@ -176,10 +181,20 @@ func (s *Server) announce() {
 	s.changed = make(chan struct{})
 }
 
-// Shutdown stops accepting, closes the connections on which no request is going on, and waits for
-// the others. It gives a connection that has sent nothing yet two seconds for its request. If ctx
-// ends before all connections have, Shutdown ends the requests' contexts and returns ctx's error.
-// Close then closes the connections that are left.
+// StoppingFor returns how long ago Shutdown or Close was called first, and whether it was.
+func (s *Server) StoppingFor() (time.Duration, bool) {
+	since := s.since.Load()
+	if since == nil {
+		return 0, false
+	}
+	return time.Since(*since), true
+}
+
+// Shutdown stops accepting, and waits until all connections are closed. Requests that come on a
+// connection are still served. The server closes a connection on which no request is going on after
+// half a second, and after two seconds if the peer has sent nothing yet or a part of a request. If
+// ctx ends before all connections have, Shutdown ends the requests' contexts and returns ctx's
+// error. Close then closes the connections that are left.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop(false)
 	accepting := time.NewTimer(freshTime)
@@ -215,12 +230,14 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// stop closes the listeners, and all connections or those on which nothing is going on.
+// stop closes the listeners, and all connections, or soon those on which nothing is going on.
 func (s *Server) stop(all bool) {
 	s.mu.Lock()
 	s.init()
 	if !isClosed(s.stopping) {
 		close(s.stopping)
+		now := time.Now()
+		s.since.Store(&now)
 	}
 	listeners := slices.Collect(maps.Keys(s.listeners))
 	s.mu.Unlock()
@@ -230,13 +247,13 @@ func (s *Server) stop(all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		// The goroutine that reads from a connection finds it closed, and calls its Close.
-		switch {
-		case all || c.state.CompareAndSwap(idle, ending):
+		c.mu.Lock()
+		if all {
 			c.Conn.Close()
-		case c.state.Load() == fresh:
-			c.closeSoonIfFresh() // and sets no deadline: deadlines are the protocol's
+		} else if c.timer == nil {
+			c.closeSoon()
 		}
+		c.mu.Unlock()
 	}
 }
 

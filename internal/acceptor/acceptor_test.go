@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -262,55 +263,71 @@ func TestStopWithAConnectionThatWaitsForItsPlace(t *testing.T) {
 	}
 }
 
-// Shutdown closes idle connections at once, connections that have sent nothing after two seconds,
-// and waits for the others.
+// Shutdown closes an idle connection after half a second, a connection that has sent nothing or a
+// part of a request after two, and waits for the others.
 func TestShutdownByState(t *testing.T) {
 	inBubble(t, 10, func(b *bubble) {
-		open := func() (net.Conn, *acceptor.Conn) { return b.l.connect(), <-b.conns }
-		idleEnd, idle := open()
-		idle.SetBusy()
-		if !idle.SetIdle() {
-			t.Error("not worth keeping")
+		type end struct {
+			*acceptor.Conn
+			peer net.Conn
 		}
-		busyEnd, busy := open()
+		open := func() end { peer := b.l.connect(); return end{<-b.conns, peer} }
+		fresh, idle, busy, late, again, begun := open(), open(), open(), open(), open(), open()
+		for _, c := range []end{idle, again, begun} {
+			c.SetBusy()
+			c.SetIdle()
+		}
 		busy.SetBusy()
-		freshEnd, fresh := open()
-		lateEnd, late := open()
 		shut := make(chan error, 1)
+		start := time.Now()
 		go func() { shut <- b.s.Shutdown(context.Background()) }()
-		synctest.Wait()
-		if !isClosed(idleEnd) || isClosed(busyEnd) || isClosed(freshEnd) || isClosed(lateEnd) {
-			t.Error("not the idle connection was closed, or not it alone")
+		closed := func(c end) bool {
+			_ = c.peer.SetReadDeadline(time.Now().Add(time.Nanosecond))
+			_, err := c.peer.Read(make([]byte, 1))
+			return err == io.EOF
 		}
-		if idle.SetBusy() {
-			t.Error("a request may begin on a connection that was closed")
+		at := func(ms time.Duration, want ...end) {
+			t.Helper()
+			time.Sleep(time.Until(start.Add(ms*time.Millisecond + 10)))
+			for name, c := range map[string]end{"fresh": fresh, "idle": idle, "busy": busy, "late": late, "again": again, "begun": begun} {
+				if got, want := closed(c), slices.Contains(want, c); got != want {
+					t.Errorf("after %d ms the connection %s is closed: %v", ms, name, got)
+				}
+			}
 		}
+		at(400)
 		if b.s.Context().Err() != nil {
 			t.Error("the context has ended")
 		}
-		time.Sleep(1500 * time.Millisecond)
+		again.SetBusy() // its next request was on its way
+		again.SetIdle()
+		begun.SetFresh() // a part of a request has come
+		at(500, idle)
+		if idle.SetBusy() || idle.SetFresh() {
+			t.Error("a request may begin on a connection that was closed")
+		}
+		at(890, idle)
+		at(901, idle, again)
+		at(1900, idle, again)
 		if !late.SetBusy() {
 			t.Error("a request that was on its way may not begin")
 		}
-		time.Sleep(time.Second)
-		if !isClosed(freshEnd) || isClosed(lateEnd) || isClosed(busyEnd) {
-			t.Error("not the connection that has sent nothing was closed, or not it alone")
-		}
+		at(2000, idle, again, fresh)
+		at(2390, idle, again, fresh)
+		at(2401, idle, again, fresh, begun)
 		if fresh.SetBusy() {
 			t.Error("a request may begin on a connection that was closed")
 		}
-		time.Sleep(time.Hour)
+		at(3600_000, idle, again, fresh, begun)
 		if len(shut) > 0 {
 			t.Fatal("Shutdown does not wait")
 		}
-		for _, c := range []*acceptor.Conn{busy, late} {
-			if c.SetIdle() {
-				t.Error("worth keeping, though the server stops")
-			}
+		busy.SetIdle()
+		at(3600_499, idle, again, fresh, begun)
+		at(3600_501, idle, again, fresh, begun, busy)
+		for _, c := range []end{busy, late, idle, fresh, again, begun} {
 			c.Close()
 		}
-		idle.Close()
-		fresh.Close()
 		if err := <-shut; err != nil {
 			t.Error(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,57 +13,91 @@ import (
 	"example.com/gateway/request"
 )
 
-// A Conn is a connection that a Server has accepted. SetBusy and SetIdle tell the server what is
-// going on on it; Close and Reset give its place back.
+// A Conn is a connection that a Server has accepted. SetFresh, SetBusy and SetIdle tell the server
+// what is going on on the connection; Close and Reset give its place back.
 type Conn struct {
 	net.Conn
-	s     *Server
-	state atomic.Uint32 // fresh, busy, idle or ending
-	once  sync.Once     // for Close
+	s    *Server
+	once sync.Once // for Close
+
+	mu    sync.Mutex
+	state state
+	timer *time.Timer // closes the connection when the server stops; nil before the stop
+	until time.Time   // when timer may do so
 }
 
-// The states of a connection. The owner moves it from fresh and idle to busy, and from busy to
-// idle. The server moves it from fresh and idle to ending, which is for good. So a connection is
-// closed for a stop or has a request, never both.
+// A state is what is going on on a connection. A connection leaves the state ending never, and no
+// request begins on it: a connection is closed for a stop or has a request, never both.
+type state uint8
+
 const (
-	fresh  uint32 = iota // no request has begun, but one is likely to be on its way
-	busy                 // a request is going on
-	idle                 // kept for the next request
-	ending               // closed by the server that stops
+	fresh  state = iota // no request is going on, but one is likely to be on its way
+	busy                // a request is going on
+	idle                // kept for the next request
+	ending              // closed by the server that stops
 )
 
-// freshTime is how long a fresh connection is left open when the server stops. Closing it at once
-// would lose the request that is on its way.
-const freshTime = 2 * time.Second
+// How long a connection without a request is left open when the server stops, or when its last
+// request ends after that. Closing it at once would lose a request that is on its way.
+const (
+	freshTime = 2 * time.Second
+	idleTime  = 500 * time.Millisecond // a host that reuses a connection does so at once
+)
+
+// SetFresh says that the peer has begun to send a request. It returns false if the server has
+// stopped and closed the connection.
+func (c *Conn) SetFresh() bool { return c.set(fresh) }
 
 // SetBusy says that a request has begun. It returns false if the request must not begin, since the
 // server has stopped and closed the connection.
-func (c *Conn) SetBusy() bool {
-	for {
-		was := c.state.Load()
-		if was == ending {
-			return false
+func (c *Conn) SetBusy() bool { return c.set(busy) }
+
+// SetIdle says that no request is going on any more. Before a stop the connection is kept for as
+// long as its owner likes. After a stop the server closes the connection if no other request comes.
+func (c *Conn) SetIdle() { _ = c.set(idle) }
+
+func (c *Conn) set(to state) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == ending {
+		return false
+	}
+	if c.state != to {
+		c.state = to
+		if isClosed(c.s.stopping) {
+			c.closeSoon()
 		}
-		if was == busy || c.state.CompareAndSwap(was, busy) {
-			return true
-		}
+	}
+	return true
+}
+
+// closeSoon has the connection closed after the time that its state has. c.mu is held.
+func (c *Conn) closeSoon() {
+	wait := freshTime
+	switch c.state {
+	case busy, ending:
+		return
+	case idle:
+		wait = idleTime
+	}
+	c.until = time.Now().Add(wait)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(wait, c.expire)
+	} else {
+		c.timer.Reset(wait)
 	}
 }
 
-// SetIdle says that no request is going on any more. It returns false if the server is stopping,
-// and the caller then closes the connection.
-func (c *Conn) SetIdle() bool {
-	c.state.CompareAndSwap(busy, idle)
-	return !isClosed(c.s.stopping)
-}
-
-// closeSoonIfFresh gives a fresh connection a last chance to become busy.
-func (c *Conn) closeSoonIfFresh() {
-	time.AfterFunc(freshTime, func() {
-		if c.state.CompareAndSwap(fresh, ending) {
-			c.Conn.Close()
-		}
-	})
+// expire closes the connection if no request is going on and its time is over. It sets no deadline:
+// deadlines are the protocol's. The goroutine that reads from the connection finds it closed, and
+// calls its Close.
+func (c *Conn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if (c.state == fresh || c.state == idle) && !time.Now().Before(c.until) {
+		c.state = ending
+		c.Conn.Close()
+	}
 }
 
 // Close closes the connection. It may be called more than once.

@@ -17,8 +17,8 @@ import (
 	"example.com/gateway/request"
 )
 
-// Requests begin and end while the server stops. Either SetBusy returns false and the connection is
-// closed, or it returns true and the connection is left alone until it is idle.
+// Requests begin and end while the server stops, and after that. Either SetBusy returns false and
+// the connection is closed, or it returns true and the connection is left alone until it is idle.
 func TestStatesRaceWithShutdown(t *testing.T) {
 	for range 200 {
 		var s acceptor.Server
@@ -32,12 +32,13 @@ func TestStatesRaceWithShutdown(t *testing.T) {
 		go func() {
 			defer close(over)
 			defer c.Close()
-			for c.SetBusy() {
+			for left := 100; left > 0 && c.SetBusy(); {
 				if _, err := c.Write([]byte("x")); err != nil {
 					t.Errorf("cut while busy: %v", err)
 				}
-				if !c.SetIdle() {
-					return
+				c.SetIdle()
+				if _, stopping := s.StoppingFor(); stopping {
+					left--
 				}
 			}
 		}()

@@ -35,6 +35,7 @@ const (
 	recordFiles = "fcgi/file.go"
 	steps       = "fcgi/step.go"
 	turns       = "fcgi/turn.go"
+	fcgiConn    = "fcgi/conn.go"
 
 	handler         = "nethttp/handler.go"
 	handlerBody     = "nethttp/handler_body.go"
@@ -724,6 +725,24 @@ var places = []struct {
 		{"what sendfile has sent is not counted", `ended { return sent,`, `ended { return 0,`,
 			"R131/a-file-arrives"},
 	}},
+	{connections, "(*Conn).set", []change{
+		{"a request that ends after the stop leaves its connection open", `isClosed(c.s.stopping)`, `false`,
+			"TestShutdownByState"},
+		{"a request begins on a connection that was closed", `c.state == ending`, `false`,
+			"TestShutdownByState"},
+	}},
+	{connections, "(*Conn).closeSoon", []change{
+		{"a server that stops does not wait for what is on its way", `wait = idleTime`, `wait = 0`,
+			"TestShutdownByState"},
+		{"a part of a request gets no more time", `wait := freshTime`, `wait := idleTime`,
+			"TestShutdownByState"},
+	}},
+	{connections, "(*Conn).expire", []change{
+		{"a server that stops cuts off a request", `(c.state == fresh || c.state == idle) &&`, ``,
+			"TestShutdownByState"},
+		{"a connection that was idle before has less time", `&& !time.Now().Before(c.until)`, ``,
+			"TestStatesRaceWithShutdown"},
+	}},
 	{connections, "(*Conn).Reset", []change{
 		{"a connection that is reset ends cleanly", `_ = tcp.SetLinger(0)`, `_ = tcp`,
 			"D2/an-error-after-a-block-can-be-told"},
@@ -765,12 +784,28 @@ var places = []struct {
 			"R15/a-body-of-many-blocks-arrives"},
 	}},
 	{records, "(*call).appendEnd", []change{
-		{"END_REQUEST is lost", `return appendEnd(b, r.id, r.status)`, `return b`,
+		{"END_REQUEST is lost", `b = appendEnd(b, r.id, r.status)`, ``,
 			"R15/a-body-of-one-block-arrives"},
 	}},
 	{recordFiles, "(*call).ReadFrom", []change{
 		{"what sendfile has sent is not counted", `sent += n`, ``,
 			"R131/a-file-of-a-declared-length-arrives"},
+	}},
+	{fcgiConn, "(*conn).settle", []change{
+		{"a part of a request holds Shutdown", `c.nc.SetFresh()`, `c.nc.SetBusy()`,
+			"TestShutdownDoesNotWaitForTheRestOfARequest"},
+		{"a connection is never idle", `c.nc.SetIdle()`, ``,
+			"TestShutdownDrains"},
+	}},
+	{records, "(*call).appendEnd", []change{
+		{"nginx is not told that the server stops", `r.isNginx`, `false`,
+			"TestNginxIsToldThatTheServerStops"},
+		{"a record hides the end of the connection from Apache", `&& r.isNginx`, ``,
+			"TestNginxIsToldThatTheServerStops"},
+	}},
+	{records, "(*call).End", []change{
+		{"a host that goes on keeps a server that stops", `since > goOnTime`, `false`,
+			"TestAHostThatGoesOnGetsTheEndOfTheConnection"},
 	}},
 	{turns, "(*conn).handOver", []change{
 		{"a reader keeps other requests from being read", `c.plural`, `false`,
@@ -893,17 +928,9 @@ var places = []struct {
 		{"there may be any number of requests", `s.requests.Add(1) > int64(s.handler.limits.MaxRequests)`, `s.requests.Add(1) < 0`,
 			"TestNoMoreRequestsThanTheLimit"},
 	}},
-	{httpConn, "idleTime", []change{
-		{"a server that stops does not wait for what is on its way", `500 * time.Millisecond`, `0`,
-			"TestShutdownLosesNoRequest"},
-	}},
 	{httpConn, "(*conn).Close", []change{
 		{"a client that has left makes place for another", `c.requests == 0`, `true`,
 			"TestApplicationsOfAClientThatHasLeftCount"},
-	}},
-	{httpConn, "(*conn).closeSoon", []change{
-		{"a server that stops cuts off a request", `c.begun && c.requests == 0`, `true`,
-			"TestShutdownLosesNoRequest"},
 	}},
 
 	// The toy server: what an author of a server can do wrong beside the engine.
