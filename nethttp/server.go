@@ -137,6 +137,7 @@ func (s *Server) init() {
 		},
 		ConnState: func(c net.Conn, state http.ConnState) { connOf(c).setState(state) },
 	}
+	limitHeaders(&s.http, limits.MaxHeaders)
 }
 
 // serveHTTP is the http.Handler of all connections.
