@@ -1,6 +1,7 @@
 package nethttp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -168,4 +169,33 @@ func TestABrokenResponseIsCut(t *testing.T) {
 	if got := lines.String(); got != "gateway: GET /: the disk is on fire\n" {
 		t.Errorf("the log is %q", got)
 	}
+}
+
+// A failingWriter is an http.ResponseWriter of which no Write succeeds.
+type failingWriter struct{ http.ResponseWriter }
+
+var errWire = errors.New("the wire is cut")
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errWire }
+
+// net/http need not have noticed that the client has left.
+func TestAWriteThatFailsIsAClientThatHasLeft(t *testing.T) {
+	t.Parallel()
+	var cause error
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		_, err := start("200 OK", plain, nil)
+		return gateway.OnClose(gateway.Text("hello"), func() error {
+			cause = context.Cause(env.Context())
+			return nil
+		}), err
+	})
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler {
+			t.Errorf("the handler has panicked with %v, want ErrAbortHandler", v)
+		}
+		if !errors.Is(cause, gateway.ErrDisconnected) || !errors.Is(cause, errWire) {
+			t.Errorf("the cause of the Context's end is %v", cause)
+		}
+	}()
+	nethttp.Handler(app).ServeHTTP(failingWriter{httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil))
 }

@@ -740,8 +740,6 @@ var places = []struct {
 	{connections, "(*Conn).expire", []change{
 		{"a server that stops cuts off a request", `(c.state == fresh || c.state == idle) &&`, ``,
 			"TestShutdownByState"},
-		{"a connection that was idle before has less time", `&& !time.Now().Before(c.until)`, ``,
-			"TestStatesRaceWithShutdown"},
 	}},
 	{connections, "(*Conn).Reset", []change{
 		{"a connection that is reset ends cleanly", `_ = tcp.SetLinger(0)`, `_ = tcp`,
@@ -804,7 +802,7 @@ var places = []struct {
 			"TestNginxIsToldThatTheServerStops"},
 	}},
 	{records, "(*call).End", []change{
-		{"a host that goes on keeps a server that stops", `since > goOnTime`, `false`,
+		{"a host that goes on keeps a server that stops", `since > goOnTime`, `since < 0`,
 			"TestAHostThatGoesOnGetsTheEndOfTheConnection"},
 	}},
 	{turns, "(*conn).handOver", []change{
@@ -900,7 +898,7 @@ var places = []struct {
 	}},
 	{handlerResponse, "(*exchange).lost", []change{
 		{"a client that left is any error", `err = request.Disconnected(err)`, `_ = request.Disconnected`,
-			"D10/that-the-client-has-left-a-file-is-the-cause-of-the-contexts-end"},
+			"TestAWriteThatFailsIsAClientThatHasLeft"},
 	}},
 	{handlerFile, "(*exchange).ReadFrom", []change{
 		{"a file that cannot be read is a client that left", `isOfFile(err)`, `false`,
