@@ -437,12 +437,14 @@ func TestAPartOfAFileUnderMap(t *testing.T) {
 		{"twice", gateway.Map(gateway.Map(reader(), same), same), "6", "012345", nil},
 		{"with OnClose between", gateway.Map(gateway.OnClose(reader(), ok), same), "6", "012345", nil},
 		{"a Text", gateway.Map(gateway.Text("0123456789"), same), "6", "012345", gateway.ErrContentLength},
-		{"a Text in OnClose", gateway.Map(gateway.OnClose(gateway.Text("0123456789"), ok), same), "6", "012345", gateway.ErrContentLength},
+		{"a Text in OnClose", gateway.Map(gateway.OnClose(gateway.Text("0123456789"), ok), same), "6", "012345",
+			gateway.ErrContentLength},
 		{"too few bytes", gateway.Map(reader(), same), "11", "0123456789", gateway.ErrContentLength},
 	} {
 		var s script
 		tr := &fileTransport{recorder: &s.rec}
-		s.respondThrough(tr, "GET", hello(func() gateway.Body { return c.body }, "200 OK", gateway.Headers{{"Content-Length", c.length}}))
+		length := gateway.Headers{{"Content-Length", c.length}}
+		s.respondThrough(tr, "GET", hello(func() gateway.Body { return c.body }, "200 OK", length))
 		if got := tr.out.String(); got != c.want || !matches(s.err, c.err) {
 			t.Errorf("%s: %q, want %q; returned %v, want %v", c.name, got, c.want, s.err, c.err)
 		}
@@ -458,7 +460,8 @@ func TestANilBodyUnderMapAndOnClose(t *testing.T) {
 		s.respond("GET", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 			_, _ = start("200 OK", plain, nil)
 			body := gateway.Map(nil, func(b []byte) []byte { return b })
-			return gateway.OnClose(gateway.OnClose(nil, func() error { closed++; return body.Close() }), func() error { closed++; return nil }), fails
+			inner := gateway.OnClose(nil, func() error { closed++; return body.Close() })
+			return gateway.OnClose(inner, func() error { closed++; return nil }), fails
 		})
 		if fails != nil && !errors.Is(s.err, fails) || s.err == nil || s.rec.events[0] != pageHead || closed != 2 ||
 			strings.Contains(s.err.Error(), "panic") {

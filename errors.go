@@ -10,8 +10,8 @@ import (
 
 // Faults of an application or a transport that no caller would test for.
 var (
-	errAfterCall = error(&fault{rule: "R102", text: "gateway: the writer was used after Call returned; a body yields instead"})
-	errOverlap   = error(&fault{rule: "R102", text: "gateway: start, its writer or yield was called while another such call was going on"})
+	errAfterCall = error(&fault{rule: "R102", text: "gateway: the writer was used after Call; a body yields instead"})
+	errOverlap   = error(&fault{rule: "R102", text: "gateway: two calls of start, its writer or yield overlap"})
 	errRanOn     = error(&fault{rule: "R22", text: "gateway: the body went on after yield returned false"})
 	errNoBody    = error(&fault{rule: "R15", text: "gateway: Call returned neither a Body nor an error"})
 	errNoReturn  = errors.New("gateway: the transport panicked, or ended the goroutine")

@@ -238,19 +238,7 @@ func (badUnwrap) Unwrap() error { panic("Unwrap") }
 
 func TestAnErrorWhoseMethodsPanicDoesNotPanicTheServer(t *testing.T) {
 	t.Parallel()
-	for _, step := range steps {
-		t.Run(step.name, func(t *testing.T) {
-			t.Parallel()
-			var s script
-			s.respond("GET", (&stepped{&s, step.name, func() error { return (*frail)(nil) }}).Call)
-			s.check(t, want{
-				events: step.events,
-				is:     []error{errAny},
-				broken: step.broken,
-				log:    []string{"a value whose text method panics, as that of a nil pointer does"},
-			})
-		})
-	}
+	failAtEveryStep(t, (*frail)(nil), errAny, "a value whose text method panics, as that of a nil pointer does")
 	for name, err := range map[string]error{"Is": badIs{errBoom}, "As": badAs{errBoom}, "Unwrap": badUnwrap{errBoom}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -289,14 +277,7 @@ func TestAnErrorWhoseMethodsPanicDoesNotPanicTheServer(t *testing.T) {
 
 func TestAnErrorThatSaysYesToEverythingHarmsNobody(t *testing.T) {
 	t.Parallel()
-	for _, step := range steps {
-		t.Run(step.name, func(t *testing.T) {
-			t.Parallel()
-			var s script
-			s.respond("GET", (&stepped{&s, step.name, func() error { return yes{errBoom} }}).Call)
-			s.check(t, want{events: step.events, is: []error{errAny}, broken: step.broken, log: []string{"boom"}})
-		})
-	}
+	failAtEveryStep(t, yes{errBoom}, errAny, "boom")
 }
 
 // With GODEBUG=panicnil=1 recover cannot tell panic(nil) from no panic.
@@ -504,7 +485,10 @@ func TestACauseWhoseMethodsPanicHarmsNobody(t *testing.T) {
 		s.send("a")
 		s.send("b")
 	})
-	s.check(t, want{events: []string{plainHead, `"a"`, "close"}, errs: []error{nil}, is: []error{errAny}, broken: true, log: []string{"boom"}})
+	s.check(t, want{
+		events: []string{plainHead, `"a"`, "close"}, errs: []error{nil}, is: []error{errAny}, broken: true,
+		log: []string{"boom"},
+	})
 }
 
 func TestTheErrorPageHasNoDetail(t *testing.T) {

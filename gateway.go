@@ -76,7 +76,7 @@ var _ Application = ApplicationFunc(nil)
 // sends its bytes at once, and returns how many bytes the transport has taken (R99); a response
 // without a body, such as that to HEAD, takes all. The writer works until Call returns, so that its
 // bytes come before all blocks of the body (R102). A body is the better way (R98). The writer is
-// never nil. After an error the response's first error is what it returns.
+// never nil. After an error, Write returns the first error of the response.
 //
 // start and its writer belong to the goroutine that runs Call or the iteration. A call that
 // overlaps another is refused, and the response fails.
@@ -123,11 +123,11 @@ func Chain(middleware ...Middleware) Middleware {
 //
 // The server ranges Blocks at most once, and may leave early (R22): when yield returns false, the
 // body stops and cleans up. yield returns false when the client has left, when the Context has
-// ended, after the first block of a response to HEAD, after the last byte of the declared length,
-// and after any failure. A body that yields again gets a panic, as from a range loop. Each block
-// goes out before the server asks for the next (R16, R92), so the body does its own buffering
-// (R17). An empty block, nil or not, sends nothing (R76). An error ends the body and breaks the
-// response; a block beside the error is not sent.
+// ended, when a block goes beyond the declared length, after any other failure, and after the first
+// block of a response that has no body, such as that to HEAD. A body that yields again gets a
+// panic, as from a range loop. Each block goes out before the server asks for the next (R16, R92),
+// so the body does its own buffering (R17). An empty block, nil or not, sends nothing (R76). An
+// error ends the body and breaks the response; a block beside the error is not sent.
 //
 // A block belongs to the body. The server must not change it, and must not keep it once yield has
 // returned. The body must not change it before.

@@ -145,7 +145,7 @@ func TestPhases(t *testing.T) {
 			events: errorPage, // R102
 			errs:   []error{nil, errAny},
 			is:     []error{errAny},
-			log:    []string{"the writer was used after Call returned; a body yields instead"},
+			log:    []string{"the writer was used after Call; a body yields instead"},
 		}},
 		{name: "started: body ends", call: started, want: want{
 			events: []string{plainHead + "|Content-Length: 0", "close"},
@@ -234,7 +234,7 @@ func TestPhases(t *testing.T) {
 			going:  []bool{false},
 			is:     []error{errAny},
 			broken: true,
-			log:    []string{"the writer was used after Call returned; a body yields instead"},
+			log:    []string{"the writer was used after Call; a body yields instead"},
 		}},
 		{name: "sent: body ends", body: sent, want: want{
 			events: []string{plainHead, `"a"`, "close"},
@@ -477,17 +477,18 @@ func TestTheWriterIsNeverNil(t *testing.T) {
 
 func TestAnErrorAtEveryStepIsReportedOnce(t *testing.T) {
 	t.Parallel()
+	failAtEveryStep(t, errBoom, errBoom, "boom")
+}
+
+// failAtEveryStep has an application fail at each of the steps, and checks the outcome: what the
+// client gets, the error that Respond's error wraps, and the one line of the log.
+func failAtEveryStep(t *testing.T, err, is error, line string) {
 	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
 			var s script
-			s.respond("GET", (&stepped{&s, step.name, func() error { return errBoom }}).Call)
-			s.check(t, want{
-				events: step.events,
-				is:     []error{errBoom},
-				broken: step.broken,
-				log:    []string{"boom"},
-			})
+			s.respond("GET", (&stepped{&s, step.name, func() error { return err }}).Call)
+			s.check(t, want{events: step.events, is: []error{is}, broken: step.broken, log: []string{line}})
 		})
 	}
 }
@@ -919,7 +920,7 @@ func TestACallThatOverlapsAnotherIsRefused(t *testing.T) {
 				events: []string{plainHead, `"a"`, `"b"`, "close"},
 				errs:   []error{nil}, going: []bool{true, true},
 				is: []error{errAny}, broken: true,
-				log: []string{"start, its writer or yield was called while another such call was going on"},
+				log: []string{"two calls of start, its writer or yield overlap"},
 			})
 		})
 	}

@@ -215,7 +215,8 @@ func (l *acceptCounter) Accept() (net.Conn, error) {
 // served reports whether some connection has a goroutine, be it one that has not come to it yet.
 func served() bool {
 	all := stacks()
-	return strings.Contains(all, "fcgi.(*conn)") || strings.Contains(all, "created by example.com/gateway/internal/acceptor.(*Server).Serve in ")
+	return strings.Contains(all, "fcgi.(*conn)") ||
+		strings.Contains(all, "created by example.com/gateway/internal/acceptor.(*Server).Serve in ")
 }
 
 // A thousand clients that vanish, at every point of a request, leave neither a goroutine nor memory.

@@ -114,12 +114,12 @@ func (s *Server) Serve(l net.Listener) error {
 	})
 }
 
-// Shutdown stops the server so that no request is lost. It stops accepting, and answers the requests
-// that still come on the connections: the web server cannot know that the server stops. It closes a
-// connection on which nothing has been going on for half a second, or for two seconds if no request
-// or a part of one has come. After one second it ends each connection together with the response
-// that is going on. It returns when all connections are closed. If ctx ends before that, Shutdown cancels the requests' contexts and returns ctx's error.
-// Close then ends what is left.
+// Shutdown stops the server so that no request is lost. It stops accepting, and answers the
+// requests that still come on the connections: the web server cannot know that the server stops. It
+// closes a connection on which nothing has been going on for half a second, or for two seconds if
+// no request or a part of one has come. After one second it ends each connection together with the
+// response that is going on. It returns when all connections are closed. If ctx ends before that,
+// Shutdown cancels the requests' contexts and returns ctx's error. Close then ends what is left.
 func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdown(ctx) }
 
 // Close stops at once: it closes all connections and cancels the requests' contexts, and does not

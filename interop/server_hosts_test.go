@@ -42,24 +42,36 @@ var servers = []host{
 func behindNginx(name, protocol, network, quirk, conf string) host {
 	return host{name, func(t *testing.T, s *site) {
 		s.serve(t, protocol, network, quirk)
-		s.run(t, "nginx", "-p", s.dir, "-c", s.configure(t, conf), "-e", "error.log")
+		runNginx(t, s, conf)
 	}}
+}
+
+func runNginx(t *testing.T, s *site, conf string) {
+	s.run(t, "nginx", "-p", s.dir, "-c", s.configure(t, conf), "-e", "error.log")
 }
 
 func behindApache(name, protocol, quirk, conf string) host {
 	return host{name, func(t *testing.T, s *site) {
 		s.serve(t, protocol, "unix", quirk)
 		s.script = "/app"
-		s.run(t, "apache2", "-f", s.configure(t, conf), "-D", "FOREGROUND", "-c", timeout)
+		runApache(t, s, conf)
 	}}
+}
+
+func runApache(t *testing.T, s *site, conf string) {
+	s.run(t, "apache2", "-f", s.configure(t, conf), "-D", "FOREGROUND", "-c", timeout)
 }
 
 func behindLighttpd(name, protocol, quirk, script, conf string) host {
 	return host{name, func(t *testing.T, s *site) {
 		s.serve(t, protocol, "unix", quirk)
 		s.script = script
-		s.run(t, "lighttpd", "-D", "-f", s.configure(t, conf))
+		runLighttpd(t, s, conf)
 	}}
+}
+
+func runLighttpd(t *testing.T, s *site, conf string) {
+	s.run(t, "lighttpd", "-D", "-f", s.configure(t, conf))
 }
 
 func behindHAProxy(name, protocol, network, script, conf string) host {
@@ -72,8 +84,12 @@ func behindHAProxy(name, protocol, network, script, conf string) host {
 			s.without = []string{"status", "injection", "panic-before", "panic-after", "mixture"}
 		}
 		s.logs.files = append(s.logs.files, s.path("haproxy.log"))
-		s.run(t, "haproxy", "-f", s.configure(t, conf))
+		runHAProxy(t, s, conf)
 	}}
+}
+
+func runHAProxy(t *testing.T, s *site, conf string) {
+	s.run(t, "haproxy", "-f", s.configure(t, conf))
 }
 
 // isHAProxy2612 reports whether haproxy is the version that Debian 12 has.

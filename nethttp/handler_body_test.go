@@ -49,7 +49,8 @@ func TestABodyThatIsNotRead(t *testing.T) {
 		{"of unknown length", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, false},
 		{"a large one", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat(smuggled, 30000)[:1000000], false},
 		{"one that is never sent", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", false},
-		{"one that is never sent, a stream", "POST /?stream HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", false},
+		{"one that is never sent, a stream",
+			"POST /?stream HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", false},
 	} {
 		mu.Lock()
 		paths = nil

@@ -463,7 +463,8 @@ func TestABodyHasATimeForItsNextBytesUnderHTTP2(t *testing.T) {
 			}
 			defer response.Body.Close()
 			got, _ := io.ReadAll(response.Body)
-			if string(got) != "hello" || took != c.want || c.stops != errors.Is(err, os.ErrDeadlineExceeded) || c.stops != (cause == context.DeadlineExceeded) {
+			isLate := errors.Is(err, os.ErrDeadlineExceeded)
+			if string(got) != "hello" || took != c.want || c.stops != isLate || c.stops != (cause == context.DeadlineExceeded) {
 				b.t.Errorf("%s: %q; Read: %v after %v, want %v; the Context's cause is %v", c.name, got, err, took, c.want, cause)
 			}
 		})

@@ -289,7 +289,9 @@ func TestShutdownByState(t *testing.T) {
 		at := func(ms time.Duration, want ...end) {
 			t.Helper()
 			time.Sleep(time.Until(start.Add(ms*time.Millisecond + 10)))
-			for name, c := range map[string]end{"fresh": fresh, "idle": idle, "busy": busy, "late": late, "again": again, "begun": begun} {
+			for name, c := range map[string]end{
+				"fresh": fresh, "idle": idle, "busy": busy, "late": late, "again": again, "begun": begun,
+			} {
 				if got, want := closed(c), slices.Contains(want, c); got != want {
 					t.Errorf("after %d ms the connection %s is closed: %v", ms, name, got)
 				}

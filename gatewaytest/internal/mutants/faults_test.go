@@ -47,7 +47,7 @@ func TestEachTestThatCatchesAFaultIsThere(t *testing.T) {
 			isThere = isThere || strings.Contains(string(source), "\nfunc "+f.by+"(t *testing.T) {")
 		}
 		if !isThere {
-			t.Errorf("%v: there is no %s in the package: name the test that catches the fault now in faults.go", f, f.by)
+			t.Errorf("%v: there is no %s in the package: name the test that catches the fault now in faults_*.go", f, f.by)
 		}
 	}
 }

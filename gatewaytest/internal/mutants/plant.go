@@ -20,13 +20,13 @@ func (f fault) String() string { return fmt.Sprintf("%s, %s, %q", f.file, f.decl
 func (f fault) plantIn(root string) (string, error) {
 	source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(f.file)))
 	if err != nil {
-		return "", fmt.Errorf("%w: name the file that has the declaration now in faults.go", err)
+		return "", fmt.Errorf("%w: name the file that has the declaration now in faults_*.go", err)
 	}
 	return f.plant(string(source))
 }
 
 // plant returns the source of the fault's file with the fault in it. Its errors say what to change
-// in faults.go.
+// in faults_*.go.
 func (f fault) plant(source string) (string, error) {
 	begin, end, err := find(source, f.decl)
 	if err != nil {
@@ -38,7 +38,7 @@ func (f fault) plant(source string) (string, error) {
 	}
 	old, err := lex(f.old)
 	if err != nil || len(old) == 0 {
-		return "", fmt.Errorf("the old code is empty or not Go: correct it in faults.go: %q", f.old)
+		return "", fmt.Errorf("the old code is empty or not Go: correct it in faults_*.go: %q", f.old)
 	}
 	var matches []int  // indexes of code
 	var lines []string // of the file
@@ -50,20 +50,20 @@ func (f fault) plant(source string) (string, error) {
 	}
 	switch len(matches) {
 	case 0:
-		return "", fmt.Errorf("the declaration does not have the old code: write in faults.go what the code is now, "+
+		return "", fmt.Errorf("the declaration does not have the old code: write in faults_*.go what the code is now, "+
 			"or move the fault to the declaration that has it: %s", f.old)
 	case 1:
 	default:
-		return "", fmt.Errorf("the declaration has the old code %d times, in lines %s: add in faults.go what stands next "+
+		return "", fmt.Errorf("the declaration has the old code %d times, in lines %s: add in faults_*.go what stands next "+
 			"to the right one: %s", len(matches), strings.Join(lines, ", "), f.old)
 	}
 	if replacement, _ := lex(f.new); slices.EqualFunc(replacement, old, same) {
-		return "", fmt.Errorf("the new code is the old code: correct it in faults.go: %s", f.new)
+		return "", fmt.Errorf("the new code is the old code: correct it in faults_*.go: %s", f.new)
 	}
 	first, last := code[matches[0]], code[matches[0]+len(old)-1]
 	planted := source[:begin+first.start] + f.new + source[begin+last.end:]
 	if _, err := parser.ParseFile(token.NewFileSet(), f.file, planted, parser.SkipObjectResolution); err != nil {
-		return "", fmt.Errorf("with the new code the file is not Go: correct it in faults.go: %s: %w", f.new, err)
+		return "", fmt.Errorf("with the new code the file is not Go: correct it in faults_*.go: %s: %w", f.new, err)
 	}
 	return planted, nil
 }
@@ -97,7 +97,7 @@ func find(source, name string) (begin, end int, err error) {
 	}
 	if len(found) != 1 {
 		return 0, 0, fmt.Errorf("the file declares %s %d times, not once: name the file and the declaration that have "+
-			"the old code now in faults.go", name, len(found))
+			"the old code now in faults_*.go", name, len(found))
 	}
 	return files.Position(found[0].Pos()).Offset, files.Position(found[0].End()).Offset, nil
 }
