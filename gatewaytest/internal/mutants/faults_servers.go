@@ -169,6 +169,8 @@ var serverFaults = []place{
 			"TestNginxIsToldThatTheServerStops"},
 	}},
 	{records, "(*call).End", []change{
+		{"the end of a connection waits for the body's Close", `_ = c.nc.CloseWrite()`, `_ = c.nc`,
+			"TestAHostThatGoesOnGetsTheEndOfTheConnection"},
 		{"a host that goes on keeps a server that stops", `since > goOnTime`, `since < 0`,
 			"TestAHostThatGoesOnGetsTheEndOfTheConnection"},
 	}},
