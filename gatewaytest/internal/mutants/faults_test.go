@@ -11,16 +11,33 @@ const root = "../../.."
 
 // The list must not rot: a fault whose code was rewritten plants nothing any more.
 func TestEachFaultCanBePlanted(t *testing.T) {
+	t.Chdir(root)
+	dir := t.TempDir()
+	if err := copyModule(dir); err != nil {
+		t.Fatal(err)
+	}
+	plantings, err := plantAll(dir, faults)
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]bool{}
-	for _, f := range faults {
-		if _, err := f.plantIn(root); err != nil {
+	alone := 0
+	for i, f := range faults {
+		if err := plantings[i].err; err != nil {
 			t.Errorf("%v: %v", f, err)
+		}
+		if plantings[i].overlay != "" {
+			alone++
 		}
 		if id := f.file + f.what; seen[id] {
 			t.Errorf("%v: it is there twice", f)
 		} else {
 			seen[id] = true
 		}
+	}
+	if alone > 8 {
+		t.Errorf("%d faults are compiled alone, each for seconds: plant them in the bodies of functions",
+			alone)
 	}
 	if len(faults) < 40 {
 		t.Errorf("there are %d faults, want 40 at least", len(faults))

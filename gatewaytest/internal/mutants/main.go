@@ -15,7 +15,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,7 +36,7 @@ import (
 func main() {
 	pattern := flag.String("run", "", "plant only the faults whose file, declaration or words match the regular expression")
 	write := flag.Bool("write", false, "write docs/mutants.md")
-	parallel := flag.Int("parallel", 3, "how many faults to try at the same time")
+	parallel := flag.Int("parallel", 16, "how many faults to try at the same time")
 	times := flag.Int("sound", 0, "plant nothing, and run the suite that many times, under -race, while all processors are busy")
 	flag.Parse()
 	var err error
@@ -67,6 +66,9 @@ func run(pattern string, write bool, parallel int) error {
 			selected = append(selected, f)
 		}
 	}
+	if len(selected) == 0 {
+		return fmt.Errorf("no fault matches %s", pattern)
+	}
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
@@ -75,9 +77,17 @@ func run(pattern string, write bool, parallel int) error {
 	if err := copyModule(dir); err != nil {
 		return err
 	}
+	plantings, err := plantAll(dir, selected)
+	if err != nil {
+		return err
+	}
+	needed := checks(selected)
+	if err := build(dir, 0, "", needed...); err != nil {
+		return fmt.Errorf("a fault, whose words stand behind its file, does not compile: %w", err)
+	}
 	// A failure means nothing if the suite, or the test, fails without a fault as well.
-	for _, c := range checks(selected) {
-		if r := c.run(dir, "", ""); r.err != nil || len(r.failed) > 0 {
+	for _, c := range needed {
+		if r := c.run(dir, 0, ""); r.err != nil || len(r.failed) > 0 {
 			return fmt.Errorf("without a fault %v fails: %v %v\n%s", c, r.failed, r.err, r.output)
 		}
 	}
@@ -90,8 +100,10 @@ func run(pattern string, write bool, parallel int) error {
 		go func() {
 			defer wg.Done()
 			for i := range next {
-				results[i] = try(dir, i, selected[i])
-				fmt.Fprintf(os.Stderr, "%-60s %s\n", selected[i].what, results[i])
+				start := time.Now()
+				results[i] = try(dir, i+1, selected[i], plantings[i])
+				took := time.Since(start).Seconds()
+				fmt.Fprintf(os.Stderr, "%5.1f s  %-60s %s\n", took, selected[i].what, results[i])
 			}
 		}()
 	}
@@ -107,7 +119,7 @@ func run(pattern string, write bool, parallel int) error {
 			bad++
 		}
 	}
-	fmt.Print(table(selected))
+	fmt.Print(list(selected))
 	fmt.Printf("\n%d of %d faults are caught, in %v.\n", len(selected)-bad, len(selected), time.Since(begin).Round(time.Second))
 	if bad > 0 {
 		for i, r := range results {
@@ -244,30 +256,19 @@ func (r result) String() string {
 	return "caught"
 }
 
-// try plants a fault and runs the suite.
-func try(dir string, i int, f fault) result {
-	planted, err := f.plantIn(dir)
-	if err != nil {
-		return result{err: err}
-	}
-	mutant := filepath.Join(dir, fmt.Sprintf("mutant%d.go.txt", i))
-	overlay := filepath.Join(dir, fmt.Sprintf("overlay%d.json", i))
-	list, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(dir, f.file): mutant}})
-	if err != nil {
-		return result{err: err}
-	}
-	if err := errors.Join(os.WriteFile(mutant, []byte(planted), 0o666), os.WriteFile(overlay, list, 0o666)); err != nil {
-		return result{err: err}
-	}
-	// The one case is enough, and takes no time but the compiler's. The other cases are run to tell
-	// which could be named.
+// try runs the tests that see a fault, in process n.
+func try(dir string, n int, f fault, p planting) result {
 	c := f.check()
-	r := c.run(dir, overlay, f.by)
+	if err := p.provide(dir, n, c); err != nil {
+		return result{err: err}
+	}
+	// The one case is enough. The other cases are run to tell which could be named.
+	r := c.run(dir, n, f.by)
 	if r.err != nil || slices.Contains(r.failed, f.by) {
 		return r
 	}
 	if !f.isForATest() {
-		r = c.run(dir, overlay, "")
+		r = c.run(dir, n, "")
 	}
 	switch {
 	case r.err != nil:
@@ -320,20 +321,22 @@ func failures(output string) (failed []string) {
 	return failed
 }
 
-// run runs the tests, or the one case or test that is named, with the overlay if there is one.
-func (c check) run(dir, overlay, only string) (r result) {
+// run runs the tests, or the one case or test that is named, in process n.
+func (c check) run(dir string, n int, only string) (r result) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	pattern := "^(" + c.tests + ")$"
 	if only != "" && c.tests == suite {
 		pattern += "/^" + strings.ReplaceAll(only, "/", "$/^") + "$"
 	}
-	args := []string{"test", "-count=1", "-v", "-vet=off", "-ldflags=-s -w", "-timeout=2m", "-run=" + pattern}
-	if overlay != "" {
-		args = append(args, "-overlay="+overlay)
+	timeout := 2 * time.Minute
+	if only != "" { // which many a fault makes hang
+		timeout = time.Minute
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, c.folder)...)
-	cmd.Dir = dir
+	cmd := exec.CommandContext(ctx, c.program(dir, n), "-test.run="+pattern, "-test.v",
+		"-test.timeout="+timeout.String(), "-test.paniconexit0") // as go test runs it
+	cmd.Dir = filepath.Join(dir, c.folder)
+	cmd.WaitDelay = 30 * time.Second // for a child that keeps the output open
 	output, err := cmd.CombinedOutput()
 	r.output = string(output)
 	r.failed = failures(r.output)
@@ -344,7 +347,7 @@ func (c check) run(dir, overlay, only string) (r result) {
 	case err != nil && !errors.As(err, &exit):
 		r.err = err
 	case err != nil && len(r.failed) == 0:
-		r.err = fmt.Errorf("it does not compile, or fails outside of any test:\n%s", r.output[max(0, len(r.output)-2000):])
+		r.err = fmt.Errorf("it fails outside of any test:\n%s", r.output[max(0, len(r.output)-2000):])
 	case only != "" && !ran(r.output, only), !strings.Contains(r.output, "=== RUN"):
 		r.err = fmt.Errorf("there is no test %s %s", c, only)
 	}
@@ -366,23 +369,32 @@ const document = "docs/mutants.md"
 func page() string {
 	return `# Faults that the tests catch
 
-` + "`go run ./gatewaytest/internal/mutants`" + ` plants each of these single faults in a copy of the module and runs
-gatewaytest.TestServer against it: on each server for its own faults, on cgi also for those of request and of
-internal/header/cgi.go, on scgi for those of internal/oneshot, internal/acceptor and internal/socket, and on the toy server of
-gatewaytest's example for those of the toy itself, of the engine and of all else. A fault that no client of a server can see is
-caught by a test of the package that has the fault; it is named here by its function.
+` + "`go run ./gatewaytest/internal/mutants`" + ` plants each of these single faults in a copy of the module and
+runs gatewaytest.TestServer against it: on each server for its own faults, on cgi also for those of
+request and of internal/header/cgi.go, on scgi for those of internal/oneshot, internal/acceptor and
+internal/socket, and on the toy server of gatewaytest's example for those of the toy itself, of the
+engine and of all else. A fault that no client of a server can see is caught by a test of the
+package that has the fault. Behind each fault stands the case or the test that catches it.
 
-The command fails if a fault survives, does not compile, or is not caught by the case or the test named here; others may catch
-it as well. With ` + "`-write`" + ` it writes this file.
-
-` + table(faults)
+The command fails if a fault survives, does not compile, or is not caught by that case or test;
+others may catch it as well. With ` + "`-write`" + ` it writes this file.
+` + list(faults)
 }
 
-func table(faults []fault) string {
+// list returns the faults by their files, with the case or the test that catches each.
+func list(faults []fault) string {
 	var b strings.Builder
-	b.WriteString("| File | Fault | Case or test that catches it |\n|---|---|---|\n")
+	file := ""
 	for _, f := range faults {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.file, f.what, f.by)
+		if f.file != file {
+			file = f.file
+			fmt.Fprintf(&b, "\n## %s\n\n", file)
+		}
+		between := " "
+		if len("- : ")+len(f.what)+len(f.by) > 100 {
+			between = "\n  "
+		}
+		fmt.Fprintf(&b, "- %s:%s%s\n", f.what, between, f.by)
 	}
 	return b.String()
 }

@@ -16,22 +16,23 @@ import (
 // String names the fault for people.
 func (f fault) String() string { return fmt.Sprintf("%s, %s, %q", f.file, f.decl, f.what) }
 
-// plantIn reads the fault's file below root and returns it with the fault in it.
-func (f fault) plantIn(root string) (string, error) {
+// sourceIn returns the fault's file below root.
+func (f fault) sourceIn(root string) (string, error) {
 	source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(f.file)))
 	if err != nil {
 		return "", fmt.Errorf("%w: name the file that has the declaration now in faults_*.go", err)
 	}
-	return f.plant(string(source))
+	return string(source), nil
 }
 
 // plant returns the source of the fault's file with the fault in it. Its errors say what to change
 // in faults_*.go.
 func (f fault) plant(source string) (string, error) {
-	begin, end, err := find(source, f.decl)
+	file, decl, err := find(source, f.decl)
 	if err != nil {
 		return "", err
 	}
+	begin, end := file.Offset(decl.Pos()), file.Offset(decl.End())
 	code, err := lex(source[begin:end])
 	if err != nil {
 		return "", err
@@ -45,7 +46,7 @@ func (f fault) plant(source string) (string, error) {
 	for i := 0; i+len(old) <= len(code); i++ {
 		if slices.EqualFunc(code[i:i+len(old)], old, same) {
 			matches = append(matches, i)
-			lines = append(lines, fmt.Sprint(1+strings.Count(source[:begin+code[i].start], "\n")))
+			lines = append(lines, fmt.Sprint(lineOf(source, begin+code[i].start)))
 		}
 	}
 	switch len(matches) {
@@ -68,15 +69,18 @@ func (f fault) plant(source string) (string, error) {
 	return planted, nil
 }
 
-// find returns where the declaration called name, as fault.decl has it, begins and ends in the source.
-func find(source, name string) (begin, end int, err error) {
+func lineOf(source string, offset int) int { return 1 + strings.Count(source[:offset], "\n") }
+
+// find returns the declaration called name, as fault.decl has it, and the file that knows where in
+// the source it is.
+func find(source, name string) (*token.File, ast.Node, error) {
 	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, "", source, parser.SkipObjectResolution)
+	tree, err := parser.ParseFile(files, "", source, parser.SkipObjectResolution)
 	if err != nil {
-		return 0, 0, err
+		return nil, nil, err
 	}
 	var found []ast.Node
-	for _, decl := range file.Decls {
+	for _, decl := range tree.Decls {
 		switch decl := decl.(type) {
 		case *ast.FuncDecl:
 			if nameOf(decl) == name {
@@ -96,10 +100,10 @@ func find(source, name string) (begin, end int, err error) {
 		}
 	}
 	if len(found) != 1 {
-		return 0, 0, fmt.Errorf("the file declares %s %d times, not once: name the file and the declaration that have "+
-			"the old code now in faults_*.go", name, len(found))
+		return nil, nil, fmt.Errorf("the file declares %s %d times, not once: name the file and the "+
+			"declaration that have the old code now in faults_*.go", name, len(found))
 	}
-	return files.Position(found[0].Pos()).Offset, files.Position(found[0].End()).Offset, nil
+	return files.File(tree.FileStart), found[0], nil
 }
 
 // nameOf returns f, T.m or (*T).m.

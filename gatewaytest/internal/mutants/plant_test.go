@@ -86,7 +86,7 @@ func TestAFaultThatCannotBePlantedSaysWhy(t *testing.T) {
 			t.Errorf("%s: %v, want %q and what to change in faults_*.go", c.name, err, c.want)
 		}
 	}
-	_, err := fault{file: "gone.go"}.plantIn(root)
+	_, err := fault{file: "gone.go"}.sourceIn(root)
 	if err == nil || !strings.Contains(err.Error(), "gone.go") || !strings.Contains(err.Error(), "faults_*.go") {
 		t.Errorf("a file that is gone: %v", err)
 	}
