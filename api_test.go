@@ -49,7 +49,8 @@ func TestTheRootHasFewNames(t *testing.T) {
 // TestEveryExportedNameHasADocComment that starts with the name, as go doc shows it.
 func TestEveryExportedNameHasADocComment(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{".", "request", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "serve", "quirks", "validate", "gatewaytest"} {
+	for _, dir := range []string{".", "request", "cgi", "fcgi", "scgi", "uwsgi", "nethttp",
+		"serve", "quirks", "validate", "gatewaytest"} {
 		pkg := packageDoc(t, dir)
 		if !strings.HasPrefix(pkg.Doc, "Package "+pkg.Name+" ") {
 			t.Errorf("%s: the package comment starts %.30q", dir, pkg.Doc)
@@ -144,7 +145,8 @@ func packageDoc(t *testing.T, dir string) *doc.Package {
 // TestNothingHeavyIsLinked: package net alone makes a CGI program start at half the speed.
 func TestNothingHeavyIsLinked(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-deps", ".", "./cgi", "./request", "./quirks").Output()
+	out, err := exec.Command("go", "list", "-deps",
+		".", "./cgi", "./request", "./quirks").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
