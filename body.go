@@ -99,9 +99,9 @@ func (b *blocks) Close() error {
 //
 // seq runs on the goroutine that called the application, and only if the response gets that far: a
 // resource that must be released on every path goes into [OnClose]. seq must stop when yield
-// returns false, and must not change a block before yield has returned. A seq that stops by itself,
-// since the Context has ended, yields why, as yield(nil, context.Cause(ctx)): a seq that only
-// returns has made a whole response.
+// returns false, and must not change a block before yield has returned. A seq that has failed yields
+// why, as yield(nil, err): a seq that only returns has made a whole response. The one exception is a
+// seq that returns since the Context has ended, as [Respond] says.
 func Stream(seq iter.Seq2[[]byte, error]) Body { return &stream{seq: seq} }
 
 type stream struct {

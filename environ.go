@@ -30,6 +30,10 @@ type Environ struct {
 	// for the request's headers, repeated ones joined with ", ", cookies with "; ". Never
 	// HTTP_PROXY (httpoxy, CVE-2016-5385), HTTP_CONTENT_TYPE or HTTP_CONTENT_LENGTH. REQUEST_URI,
 	// the raw target, is there whenever the server can know it.
+	//
+	// PATH_INFO is decoded, and nothing more: it may have "..", empty segments, and slashes that
+	// the client had encoded. http.ServeMux cleans a path, and no server here does. An application
+	// that makes a file's name of a part of the path accepts no slash and no ".." in it.
 	Vars map[string]string
 
 	// URLScheme is wsgi.url_scheme: "http" or "https" (R43).
@@ -61,7 +65,8 @@ type Environ struct {
 	// to it.
 	Extra map[string]any
 
-	ctx context.Context
+	ctx      context.Context
+	response *response // nil if the Environ does not come from Respond
 }
 
 // An input is the application's Input: the server's, until the response is over. Any goroutine may
@@ -69,6 +74,7 @@ type Environ struct {
 type input struct {
 	r     io.Reader
 	ended atomic.Bool
+	isCut atomic.Bool // r has said so
 }
 
 func (in *input) Read(p []byte) (int, error) {
@@ -78,7 +84,16 @@ func (in *input) Read(p []byte) (int, error) {
 	case in.r == nil:
 		return 0, io.EOF
 	}
-	return in.r.Read(p)
+	n, err := in.r.Read(p)
+	if err != nil && isCutShort(guard(err)) {
+		in.isCut.Store(true)
+	}
+	return n, err
+}
+
+// isCutShort reports whether the error of a Read says that the client has left.
+func isCutShort(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrDisconnected)
 }
 
 // Context returns the request's context. It ends when the client is gone, the server stops, a
@@ -117,24 +132,8 @@ func (e *Environ) Clone() *Environ {
 // is Vars["HTTP_ACCEPT"]. It knows that Content-Type and Content-Length are variables without the
 // prefix. Repeated headers are one value.
 func (e *Environ) Header(name string) string {
-	const prefix = "HTTP_"
 	var buf [64]byte // on the stack: a look-up costs no allocation
-	key := append(buf[:0], prefix...)
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z':
-			c -= 'a' - 'A'
-		case c == '-':
-			c = '_'
-		}
-		key = append(key, c)
-	}
-	switch string(key[len(prefix):]) {
-	case "CONTENT_TYPE", "CONTENT_LENGTH":
-		key = key[len(prefix):]
-	}
-	return e.Vars[string(key)]
+	return e.Vars[string(header.AppendVariable(buf[:0], name))]
 }
 
 // ContentLength returns the length of the request's body in bytes, or -1 when CONTENT_LENGTH is
@@ -156,7 +155,7 @@ func (e *Environ) ContentLength() (int64, error) {
 // URL rebuilds the URL of the request, by the algorithm of PEP 3333 (R129): the scheme, HTTP_HOST
 // or else SERVER_NAME with a port that is not the default, SCRIPT_NAME and PATH_INFO
 // percent-encoded, and QUERY_STRING as it is. As in wsgiref, ";", "=" and "," in the path stay as
-// they are.
+// they are. URL puts a SERVER_NAME that is an IPv6 address into brackets.
 //
 // It may differ from what the client sent (R130): REQUEST_URI has that. HTTP_HOST is the client's word.
 func (e *Environ) URL() string {
@@ -166,7 +165,7 @@ func (e *Environ) URL() string {
 	if host := e.Vars["HTTP_HOST"]; host != "" {
 		b.WriteString(host)
 	} else {
-		b.WriteString(e.Vars["SERVER_NAME"])
+		b.WriteString(header.HostName(e.Vars["SERVER_NAME"]))
 		port := e.Vars["SERVER_PORT"]
 		isDefault := e.URLScheme == "https" && port == "443" || e.URLScheme == "http" && port == "80"
 		if port != "" && !isDefault {

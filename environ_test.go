@@ -98,6 +98,10 @@ func TestURL(t *testing.T) {
 		{"https://127.0.0.1:80", map[string]string{"HTTPS": "on", "HTTP_HOST": "", "SERVER_PORT": "80"}},
 		{"http://127.0.0.1:443", map[string]string{"HTTP_HOST": "", "SERVER_PORT": "443"}},
 		{"http://127.0.0.1", map[string]string{"HTTP_HOST": "", "SERVER_PORT": ""}},
+		{"http://[::1]:8000/", map[string]string{"HTTP_HOST": "", "SERVER_NAME": "::1",
+			"SERVER_PORT": "8000", "PATH_INFO": "/"}},
+		{"http://a.example:81/", map[string]string{"HTTP_HOST": "", "SERVER_NAME": "a.example:81",
+			"SERVER_PORT": "81", "PATH_INFO": "/"}},
 		{"http://127.0.0.1/a%20b%25%3F%23%2B%26%22%00%0D%0A%7F", map[string]string{"PATH_INFO": "/a b%?#+&\"\x00\r\n\x7f"}},
 		{"http://127.0.0.1/caf%C3%A9/-._~;=,", map[string]string{"PATH_INFO": "/café/-._~;=,"}},
 		{"http://127.0.0.1/?a=%20&b=é", map[string]string{"PATH_INFO": "/", "QUERY_STRING": "a=%20&b=é"}},
@@ -146,7 +150,7 @@ func TestHeaderOfARequest(t *testing.T) {
 	}}
 	for _, c := range []struct{ name, want string }{
 		{"Accept", "a"}, {"accept", "a"}, {"ACCEPT", "a"}, {"aCCePT", "a"}, {"X-Y-Z9", "xyz"}, {"x_y-z9", "xyz"},
-		{"Content-Type", "t"}, {"content-type", "t"}, {"CONTENT-LENGTH", "5"}, {"Content-Types", "ts"},
+		{"Content-Type", "t"}, {"content-type", "t"}, {"content_type", "t"}, {"CONTENT-LENGTH", "5"}, {"Content-Types", "ts"},
 		{strings.Repeat("Long-", 50) + "x", "long"},
 		{"", ""}, {"Remote-Addr", ""}, {"Missing", ""}, {"Accept ", ""}, {"HTTP-Accept", ""}, {"é", ""},
 	} {

@@ -148,11 +148,12 @@ func (r *response) note(err error) {
 	_, _ = r.log.Write([]byte(entry))
 }
 
-// isOfLeaving reports whether an error only says that the client has left. A panic never says that,
-// nor does an error about the client of another response.
+// isOfLeaving reports whether an error only says that the client has left. The error of a body that
+// was cut short says so. A panic never does, nor does an error about the client of another response.
 func (r *response) isOfLeaving(err error) bool {
-	return errors.Is(guard(r.ctx.Cause()), ErrDisconnected) && !isPanic(err) &&
-		(errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled))
+	hasLeft := errors.Is(guard(r.ctx.Cause()), ErrDisconnected)
+	return !isPanic(err) && (r.in.isCut.Load() && isCutShort(err) ||
+		hasLeft && (errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled)))
 }
 
 // oneLine returns at most max bytes of s, escaped as in a Go string. Paths and messages have bytes of

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/rules"
@@ -599,6 +600,54 @@ func TestAFailureOfTheLogChangesNothing(t *testing.T) {
 			if bad.err.Error() != errAny.Error() || bad.rec.whole != (call == 4) || events[len(events)-1] != "close" {
 				t.Errorf("%s, and call %d of the transport fails: returned %v after %q", name, call, bad.err, events)
 			}
+		}
+	}
+}
+
+// A client that leaves in its upload is no fault of the application that returns the error of its
+// Read. The same error of another source is one.
+func TestTheErrorOfABodyThatWasCutShortIsNotLogged(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		body      error // of Input
+		fail      func(env *gateway.Environ) error
+		isWritten bool
+	}{
+		{"as it is", io.ErrUnexpectedEOF, func(env *gateway.Environ) error {
+			_, err := io.ReadAll(env.Input)
+			return err
+		}, false},
+		{"wrapped", io.ErrUnexpectedEOF, func(env *gateway.Environ) error {
+			_, err := io.ReadAll(env.Input)
+			return fmt.Errorf("upload: %w", err)
+		}, false},
+		{"of a server that says why", fmt.Errorf("reset: %w", gateway.ErrDisconnected), func(env *gateway.Environ) error {
+			_, err := io.ReadAll(env.Input)
+			return err
+		}, false},
+		{"of another source", io.EOF, func(env *gateway.Environ) error {
+			_, err := io.ReadFull(strings.NewReader("a"), make([]byte, 2))
+			return err
+		}, true},
+		{"another error", io.ErrUnexpectedEOF, func(env *gateway.Environ) error {
+			_, _ = io.ReadAll(env.Input)
+			return errBoom
+		}, true},
+		{"in a panic", io.ErrUnexpectedEOF, func(env *gateway.Environ) error {
+			_, err := io.ReadAll(env.Input)
+			panic(err)
+		}, true},
+	} {
+		var log entryLog
+		env := &gateway.Environ{Vars: map[string]string{"REQUEST_METHOD": "POST"},
+			Input: iotest.ErrReader(c.body), Errors: &log}
+		app := func(env *gateway.Environ, _ gateway.StartResponse) (gateway.Body, error) {
+			return nil, c.fail(env)
+		}
+		err := gateway.Respond(gateway.ApplicationFunc(app), env, new(recorder))
+		if err == nil || (len(log) > 0) != c.isWritten {
+			t.Errorf("%s: %v, the log has %q", c.name, err, log)
 		}
 	}
 }

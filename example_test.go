@@ -365,6 +365,20 @@ func ExampleStartResponse() {
 func render() (string, error) { return "", errors.New("no template") }
 
 // The client of an application that fails gets the error page, and the log gets the error.
+func ExampleStartResponse_Answer() {
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if env.Vars["PATH_INFO"] == "/old" {
+			return start.Answer(303, gateway.Headers{{"Location", "/new"}}, nil)
+		}
+		return start.Answer(404, gateway.Headers{{"Content-Type", "text/plain"}}, gateway.Text("There is nothing here.\n"))
+	}
+	serve(gateway.ApplicationFunc(app), "/old")
+	// Output:
+	// HTTP/1.0 303 See Other
+	// Location: /new
+	// Content-Length: 0
+}
+
 func ExampleApplicationFunc_error() {
 	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		_, err := start("200 OK\r\nSet-Cookie: injected", nil, nil)

@@ -87,6 +87,21 @@ var _ Application = ApplicationFunc(nil)
 // response that is cut off, never a half-right one.
 type StartResponse func(status string, headers Headers, cause error) (io.Writer, error)
 
+// Answer starts the response with the status of a code, such as 404, and returns body and start's
+// error, for Call to return:
+//
+//	return start.Answer(404, gateway.Headers{{"Content-Type", "text/plain"}}, gateway.Text("No.\n"))
+//
+// A nil body is an empty one, as behind a redirect. An application that has an error handler, or
+// prints to the writer, calls start itself.
+func (start StartResponse) Answer(code int, headers Headers, body Body) (Body, error) {
+	if body == nil {
+		body = Text("")
+	}
+	_, err := start(Status(code), headers, nil)
+	return body, err
+}
+
 // Middleware is both sides at once: it takes an [Application], to which it is the server, and
 // returns another.
 //
@@ -102,10 +117,9 @@ type StartResponse func(status string, headers Headers, cause error) (io.Writer,
 // struct of the middleware's own gets no Content-Length but the one that start was given.
 //
 // The inner application may change env. Middleware reads what it needs of env before it calls the
-// inner application, or hands on env.Clone(). In Close, context.Cause of env's Context says whether
-// sending has failed: it is nil if nothing has ended the Context. The page of a response that
-// failed before it began comes from Respond: middleware sees the error or the panic, and not the
-// page.
+// inner application, or hands on env.Clone(). [Environ.OnEnd] tells middleware what became of the
+// response, also of one that has failed before it began: the page of such a response comes from
+// Respond, and middleware sees the error or the panic, and not the page.
 type Middleware func(Application) Application
 
 // Chain returns a middleware that applies the given ones, the first outermost: Chain(a, b)(app) is
@@ -201,12 +215,16 @@ type Transport interface {
 // that start, its writer and Input return [ErrEnded], and the Context has ended.
 //
 // When the Context ends before, Respond stops the body at its next block, and the response is cut
-// off. It does not interrupt a Read, a Write, or an application that waits for something else. When
-// a method of t returns [ErrDisconnected], Respond ends the Context.
+// off. It does not interrupt a Read, a Write, or an application that waits for something else. A
+// body that ends by itself after that is cut off too if the application may have given up: if bytes
+// of the declared length are missing, or if no length was declared and the application has called
+// the Context's Done or Err. When a method of t returns [ErrDisconnected], Respond ends the Context.
 //
 // A response whose application failed before anything was sent is the page "500 Internal Server
-// Error", without detail. An application that fails later leaves a response that t is told to
-// break, by End(false). A nil Application fails like any other.
+// Error", without detail, or "503 Service Unavailable" if the Context has ended with [ErrShutdown]
+// or context.DeadlineExceeded and the application has not panicked. An application that fails later
+// leaves a response that t is told to break, by End(false), unless the client has all bytes of the
+// declared length, or the response has no body. A nil Application fails like any other.
 //
 // Respond returns what went wrong, joined: the first misuse or failure of the response, the error
 // of the application if it is another, and those of End and Close. It also writes each to
@@ -233,8 +251,9 @@ func Respond(app Application, env *Environ, t Transport) (err error) {
 		r.ctx.Cancel(ErrEnded)
 		err = r.faults
 	}()
+	defer func() { r.tell(whole) }()
 	defer func() { r.close(body) }()
-	defer func() { r.end(whole) }()
+	defer r.end(&whole)
 	defer func() { whole = r.finish(failure) }()
 	failure = r.run(app, &body)
 	return nil

@@ -448,3 +448,43 @@ func TestOtherMethodsOfATransportAreNotUsed(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswerIsAResponseInOneCall(t *testing.T) {
+	t.Parallel()
+	location := gateway.Headers{{"Location", "/"}}
+	var s script
+	for _, c := range []struct {
+		name string
+		call func(start gateway.StartResponse) (gateway.Body, error)
+		want []string
+		is   error
+	}{
+		{"a body", func(start gateway.StartResponse) (gateway.Body, error) {
+			return start.Answer(404, plain, gateway.OnClose(gateway.Text("a"), func() error {
+				s.rec.closed()
+				return nil
+			}))
+		}, []string{"404 Not Found|Content-Type: text/plain|Content-Length: 1", `"a"`, "close"}, nil},
+		{"no body", func(start gateway.StartResponse) (gateway.Body, error) {
+			return start.Answer(303, location, nil)
+		}, []string{"303 See Other|Location: /|Content-Length: 0"}, nil},
+		{"a code that is none", func(start gateway.StartResponse) (gateway.Body, error) {
+			return start.Answer(42, plain, gateway.OnClose(gateway.Text("a"), func() error {
+				s.rec.closed() // although start has refused the response
+				return nil
+			}))
+		}, append(slices.Clone(errorPage[:2]), "close"), gateway.ErrStatus},
+		{"after a start", func(start gateway.StartResponse) (gateway.Body, error) {
+			start("200 OK", plain, nil)
+			return start.Answer(404, plain, nil)
+		}, errorPage[:2], gateway.ErrStarted},
+	} {
+		s = script{}
+		s.respond("GET", func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			return c.call(start)
+		})
+		if !slices.Equal(s.rec.events, c.want) || !errors.Is(s.err, c.is) {
+			t.Errorf("%s: %q, %v", c.name, s.rec.events, s.err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/internal/sized"
@@ -60,6 +61,9 @@ type response struct {
 	declared int64        // Content-Length, or -1
 	known    sized.Size   // what the body says of itself
 	written  int64        // bytes of the body
+
+	// What OnEnd asked for, or nil. It guards itself.
+	ending atomic.Pointer[ending]
 }
 
 func newResponse(env *Environ, t Transport) *response {
@@ -68,7 +72,7 @@ func newResponse(env *Environ, t Transport) *response {
 	r.headers = r.scratch[:0]
 	r.ctx.Init(env.Context(), nil)
 	r.env = *env
-	r.env.ctx, r.env.Input = &r.ctx, &r.in
+	r.env.ctx, r.env.Input, r.env.response = &r.ctx, &r.in, r
 	if r.env.Errors == nil {
 		r.env.Errors = io.Discard
 	}
@@ -97,11 +101,12 @@ func (r *response) keep(err error) error {
 	return err
 }
 
-// fail stops the application's response: nothing more of it is sent. It keeps err.
+// fail stops the application's response: nothing more of it is sent. It keeps err. A response of
+// which the client has all declared bytes stays whole, and so does one without a body.
 func (r *response) fail(err error) error {
 	if r.phase < sent {
 		r.phase = failed
-	} else if r.phase == sent {
+	} else if r.phase == sent && r.written != r.declared && !r.isBodiless() {
 		r.phase = broken
 	}
 	return r.keep(err)
@@ -195,9 +200,14 @@ func (r *response) send(block []byte, hasEnded, flush bool) error {
 			return err
 		}
 	}
-	if hasEnded && r.written < r.declared && !r.isBodiless() {
-		return r.fail(newFault("R87", ErrContentLength,
-			strconv.FormatInt(r.declared, 10)+" declared, "+strconv.FormatInt(r.written, 10)+" sent"))
+	if isShort := r.written < r.declared; hasEnded && !r.isBodiless() {
+		switch cause := guard(r.ctx.Cause()); {
+		case cause != nil && (isShort || r.declared < 0 && r.ctx.IsLookedAt()):
+			return r.fail(cause) // the application may have given up
+		case isShort:
+			return r.fail(newFault("R87", ErrContentLength,
+				strconv.FormatInt(r.declared, 10)+" declared, "+strconv.FormatInt(r.written, 10)+" sent"))
+		}
 	}
 	return r.keep(excess) // no failure: the client has all declared bytes
 }
@@ -211,6 +221,9 @@ func (r *response) deliver(isFirst bool, block []byte, part *io.LimitedReader, f
 	first := r.err
 	r.phase, r.err = broken, errNoReturn
 	if isFirst {
+		if end := r.ending.Load(); end != nil {
+			end.headAt = time.Now()
+		}
 		err = r.t.WriteHead(r.status, r.headers)
 	}
 	size := int64(len(block))
@@ -235,9 +248,9 @@ func (r *response) deliver(isFirst bool, block []byte, part *io.LimitedReader, f
 	}
 	r.phase, r.err = sent, first
 	if err != nil {
-		err = guard(err)
+		r.phase, err = broken, guard(err)
 		r.ctx.Cancel(err)
-		return r.fail(err)
+		return r.keep(err)
 	}
 	return nil
 }
@@ -294,25 +307,26 @@ func (r *response) finish(failure error) (whole bool) {
 	case first == errNoReturn && failure == errGoexit:
 		first, failure = nil, first // it was the transport
 	}
-	// A response that was sent stays whole in two cases: nothing has failed, or the only error is
-	// that of R85, and the client has all declared bytes.
-	if r.phase != sent || failure != nil && (first != nil || r.err == nil) {
+	if failure != nil || r.phase < sent {
 		_ = r.fail(failure)
 	}
 	r.note(first)
 	r.note(failure)
 	if r.phase == failed { // R110. The page says nothing of the cause, which is for the log.
-		r.phase, r.status, r.code = started, Status(500), 500
+		code := r.pageCode(failure)
+		r.phase, r.status, r.code = started, Status(code), uint16(code)
 		r.headers = append(r.headers[:0], [2]string{"Content-Type", "text/plain"})
 		r.declared, r.known.Blocks = -1, 1
-		r.note(r.send([]byte("500 Internal Server Error\n"), false, false))
+		r.note(r.send([]byte(r.status+"\n"), false, false))
 	}
 	fault = nil
 	return r.phase == sent
 }
 
-// end ends the response on the transport.
-func (r *response) end(whole bool) {
+// end ends the response on the transport. whole stays true if End does what it is to do.
+func (r *response) end(whole *bool) {
+	isWhole := *whole
+	*whole = false
 	err := errNoReturn // unless End returns or panics
 	defer func() {
 		if err != nil {
@@ -320,15 +334,20 @@ func (r *response) end(whole bool) {
 		}
 		r.note(err)
 	}()
-	err = try(func() error { return r.t.End(whole) })
+	err = try(func() error { return r.t.End(isWhole) })
+	*whole = isWhole && err == nil
 }
 
 // close closes the body (R21).
 func (r *response) close(body Body) {
-	if body == nil {
-		return
+	if body != nil {
+		r.call(body.Close)
 	}
-	err := errGoexit // unless Close returns or panics
+}
+
+// call calls a function of the application's, and notes its error, a panic and the goroutine's end.
+func (r *response) call(f func() error) {
+	err := errGoexit // unless f returns or panics
 	defer func() { r.note(err) }()
-	err = try(body.Close)
+	err = try(f)
 }

@@ -1023,6 +1023,96 @@ func TestAContextThatEndsStopsTheIterationAtTheNextBlock(t *testing.T) {
 	}
 }
 
+// An application that has looked at its Context may have given up when that ended: its response is
+// not whole, and the log says why, if not that the client has left. An application that has not
+// looked has come to its own end.
+func TestABodyThatEndsAfterItsContextIsWholeUnlessTheApplicationMayHaveGivenUp(t *testing.T) {
+	t.Parallel()
+	looks := map[string]func(context.Context){
+		"nothing": func(context.Context) {},
+		"Value":   func(ctx context.Context) { ctx.Value("key") },
+		"Done":    func(ctx context.Context) { ctx.Done() },
+		"Err":     func(ctx context.Context) { _ = ctx.Err() },
+		"Cause":   func(ctx context.Context) { _ = context.Cause(ctx) },
+		"a child": func(ctx context.Context) {
+			_, cancel := context.WithCancel(ctx)
+			cancel()
+		},
+	}
+	for _, c := range []struct {
+		looksAt, length string
+		cause           error
+		isWhole         bool
+		log             string
+	}{
+		{"nothing", "", gateway.ErrShutdown, true, ""},
+		{"nothing", "", gateway.ErrDisconnected, true, ""},
+		{"nothing", "2", gateway.ErrShutdown, false, "server is shutting down"},
+		{"nothing", "2", gateway.ErrDisconnected, false, ""},
+		{"nothing", "2", nil, false, "2 declared, 1 sent"},
+		{"nothing", "1", gateway.ErrShutdown, true, ""},
+		{"Done", "", nil, true, ""},
+		{"Done", "", gateway.ErrShutdown, false, "server is shutting down"},
+		{"Done", "", context.DeadlineExceeded, false, "context deadline exceeded"},
+		{"Done", "", gateway.ErrDisconnected, false, ""},
+		{"Done", "1", gateway.ErrShutdown, true, ""},
+		{"Done", "2", gateway.ErrDisconnected, false, ""},
+		{"Err", "", gateway.ErrShutdown, false, "server is shutting down"},
+		{"Cause", "", gateway.ErrShutdown, false, "server is shutting down"},
+		{"a child", "", gateway.ErrShutdown, false, "server is shutting down"},
+		{"Value", "", gateway.ErrShutdown, true, ""},
+	} {
+		for _, when := range []string{"before", "after"} { // the end of the Context
+			if when == "after" && c.looksAt == "Cause" {
+				continue // which asks for a Value then
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			s := script{ctx: ctx}
+			s.run("GET", func(s *script) {
+				headers := gateway.Headers{}
+				if c.length != "" {
+					headers = headers.With("Content-Length", c.length)
+				}
+				s.beginWith("200 OK", headers, nil)
+			}, func(s *script) {
+				s.send("a")
+				if when == "before" {
+					looks[c.looksAt](s.env.Context())
+				}
+				if c.cause != nil {
+					cancel(c.cause)
+				}
+				if when == "after" {
+					looks[c.looksAt](s.env.Context())
+				}
+			})
+			cancel(nil)
+			name := "looks at " + c.looksAt + " " + when + " the end, length " + strconv.Quote(c.length)
+			if s.rec.whole != c.isWhole {
+				t.Errorf("%s: the response is whole: %v, want %v", name, s.rec.whole, c.isWhole)
+			}
+			if c.cause != nil && !c.isWhole && !errors.Is(s.err, c.cause) {
+				t.Errorf("%s: Respond returned %v, want %v", name, s.err, c.cause)
+			}
+			if log := strings.Join(s.log, ""); c.log == "" && log != "" || !strings.Contains(log, c.log) {
+				t.Errorf("%s: the log is %q, want %q", name, log, c.log)
+			}
+		}
+	}
+}
+
+// A body that sent nothing is an answer, as that with a status 503 after a shutdown may be.
+func TestAnEmptyBodyIsWholeWhateverBecameOfItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gateway.ErrShutdown)
+	s := script{ctx: ctx}
+	s.run("GET", func(s *script) { s.begin("503 Service Unavailable", nil); <-s.env.Context().Done() }, func(*script) {})
+	if !s.rec.whole || s.err != nil {
+		t.Errorf("the response is whole: %v, %v", s.rec.whole, s.err)
+	}
+}
+
 // A response of one block, and the error page, go out also when the Context had ended before.
 func TestAContextThatEndedDoesNotHoldBackAResponse(t *testing.T) {
 	t.Parallel()
@@ -1039,7 +1129,7 @@ func TestAContextThatEndedDoesNotHoldBackAResponse(t *testing.T) {
 		})
 		w := want{events: []string{"200 OK|Content-Length: 1", `"a"`}}
 		if fails {
-			w = want{events: errorPage[:2], is: []error{errBoom}, log: []string{"boom"}}
+			w = want{events: busyPage, is: []error{errBoom}, log: []string{"boom"}}
 		}
 		s.check(t, w)
 	}
@@ -1275,9 +1365,21 @@ func TestContentLength(t *testing.T) {
 			is: []error{gateway.ErrContentLength}, log: []string{"wrong Content-Length: 5 declared, more written"},
 		}},
 		{"too long, and then a failure", nil, func(s *script) { yields("5", "hello, world")(s); panic(errBoom) }, want{
-			events: []string{head, `"hello"`, "close"}, errs: []error{nil}, broken: true,
+			events: []string{head, `"hello"`, "close"}, errs: []error{nil},
 			is:  []error{gateway.ErrContentLength, errBoom},
 			log: []string{"wrong Content-Length: 5 declared, more written", "panic: boom"}, stack: true,
+		}},
+		{"exact, and then a failure", nil, func(s *script) { yields("5", "hello")(s); panic(errBoom) }, want{
+			events: []string{head, `"hello"`, "close"}, errs: []error{nil}, going: []bool{true},
+			is: []error{errBoom}, log: []string{"panic: boom"}, stack: true,
+		}},
+		{"exact, and then an error", nil, func(s *script) { yields("5", "hello")(s); s.yield(nil, errBoom) }, want{
+			events: []string{head, `"hello"`, "close"}, errs: []error{nil}, going: []bool{true},
+			is: []error{errBoom}, log: []string{"boom"},
+		}},
+		{"nearly exact, and then an error", nil, func(s *script) { yields("5", "hell")(s); s.yield(nil, errBoom) }, want{
+			events: []string{head, `"hell"`, "close"}, errs: []error{nil}, going: []bool{true}, broken: true,
+			is: []error{errBoom}, log: []string{"boom"},
 		}},
 		{"too short", nil, yields("5", "hell"), want{ // R87
 			events: []string{head, `"hell"`, "close"}, errs: []error{nil}, broken: true,
@@ -1297,6 +1399,26 @@ func TestContentLength(t *testing.T) {
 			var s script
 			s.run("GET", c.call, c.body).check(t, c.want)
 		})
+	}
+}
+
+// A response without a body is whole once its head is sent.
+func TestAFailureAfterTheHeadLeavesAResponseWithoutABodyWhole(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ method, status string }{
+		{"HEAD", "200 OK"}, {"GET", "204 No Content"}, {"GET", "205 Reset Content"}, {"GET", "304 Not Modified"},
+	} {
+		for _, length := range []gateway.Headers{nil, {{"Content-Length", "5"}}} {
+			var s script
+			s.respond(c.method, func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				w, _ := start(c.status, length, nil)
+				_, _ = w.Write([]byte("hello"))
+				return nil, errBoom
+			})
+			if !s.rec.whole || !errors.Is(s.err, errBoom) {
+				t.Errorf("%v, %v: whole %v, %v", c, length, s.rec.whole, s.err)
+			}
+		}
 	}
 }
 

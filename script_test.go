@@ -51,6 +51,11 @@ const (
 // R21).
 var errorPage = []string{pageHead, pageBody, "close"}
 
+// busyPage has the events of a response whose Context ended before anything was sent, because the
+// time was over or the server stops.
+var busyPage = []string{"503 Service Unavailable|Content-Type: text/plain|Content-Length: 24",
+	`"503 Service Unavailable\n"`}
+
 // A recorder is a Transport that notes its calls. It has no lock: Respond promises that calls never
 // overlap, and the race detector checks the promise.
 type recorder struct {

@@ -84,7 +84,7 @@ var headerCases = []serverCase{
 	refusedHeaders("R68", "a-name-with-a-line-break-is-refused", gateway.ErrHeader,
 		names("X\r\nEvil", "X\nEvil", "X\rEvil", "X: 1\r\nEvil", "X\r\n", "\r\nEvil")...),
 	refusedHeaders("R72", "a-hop-by-hop-header-is-refused", gateway.ErrHeader,
-		names("Connection", "connection", "Keep-Alive", "KEEP-ALIVE", "Proxy-Authenticate", "Proxy-Authorization",
+		names("Connection", "connection", "Keep-Alive", "KEEP-ALIVE", "Proxy-Authorization",
 			"TE", "te",
 			"Trailer", "Trailers", "Upgrade", "upgrade", "Proxy-Connection", "proxy-connection")...),
 	refusedHeaders("R91", "a-transfer-encoding-is-refused", gateway.ErrHeader,

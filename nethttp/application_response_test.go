@@ -105,12 +105,17 @@ func TestWhatAHandlerWrites(t *testing.T) {
 		},
 			`404 Not Found [[Content-Length 0]] []`, "nethttp: invalid Content-Length of \"two\"\n", false},
 		{"headers that are the server's", "GET", func(w http.ResponseWriter, _ *http.Request) {
-			for _, name := range []string{"Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Upgrade", "Proxy-Authenticate", "Status", "Proxy-Connection", "Trailer", "Trailers"} {
+			for _, name := range []string{"Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Upgrade",
+				"Status", "Proxy-Connection", "Trailer", "Trailers"} {
 				w.Header().Set(name, "close")
 			}
 			w.Header().Set("Date", "today")
 			w.WriteHeader(304)
 		}, `304 Not Modified [[Date today]] []`, "", false},
+		{"a proxy's header", "GET", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Proxy-Authenticate", "Basic")
+			w.WriteHeader(407)
+		}, `407 Proxy Authentication Required [[Proxy-Authenticate Basic] [Content-Length 0]] []`, "", false},
 		{"headers in several lines", "GET", func(w http.ResponseWriter, _ *http.Request) {
 			for _, v := range []string{"1", "2"} {
 				for _, name := range []string{"X-B", "X-A", "Content-Type", "Location", "Content-Length"} {

@@ -295,7 +295,7 @@ var wrongApplications = append(hopByHop(), []wrong{
 }...)
 
 func hopByHop() (list []wrong) {
-	for _, name := range []string{"Connection", "KEEP-ALIVE", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer",
+	for _, name := range []string{"Connection", "KEEP-ALIVE", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer",
 		"Trailers", "Upgrade"} {
 		list = append(list, wrong{name: "hop-by-hop " + name, want: []string{"R72 application"},
 			app: startsWith("200 OK", [2]string{name, "x"})})

@@ -99,8 +99,6 @@ func KindOf(name string) Kind {
 		special, kind = "Proxy-Connection", HopByHop
 	case 17:
 		special, kind = "Transfer-Encoding", HopByHop
-	case 18:
-		special, kind = "Proxy-Authenticate", HopByHop
 	case 19:
 		special, kind = "Proxy-Authorization", HopByHop
 	}

@@ -24,7 +24,8 @@ type Context struct {
 	changed atomic.Bool
 
 	mu    sync.Mutex
-	made  *made // guarded by mu; nil until Done or Err is called
+	made  *made // guarded by mu; nil until Done, Err or, after the end, Value is called
+	seen  bool  // guarded by mu; Done or Err was called
 	cause error // guarded by mu; of the first Cancel, unless the parent had ended before
 }
 
@@ -90,12 +91,27 @@ func (c *Context) parentCause() error {
 	return context.Cause(c.parent)
 }
 
+// IsLookedAt reports whether somebody has called Done or Err, as context.Cause does for a context
+// that goes on. A call of Value says nothing: a log asks for values.
+func (c *Context) IsLookedAt() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen
+}
+
 // Done implements context.Context.
-func (c *Context) Done() <-chan struct{} { return c.make().Done() }
+func (c *Context) Done() <-chan struct{} { return c.look().Done() }
 
 // Err implements context.Context. It begins to watch as Done does: a loop that polls Err must see
 // it change.
-func (c *Context) Err() error { return c.make().Err() }
+func (c *Context) Err() error { return c.look().Err() }
+
+func (c *Context) look() context.Context {
+	c.mu.Lock()
+	c.seen = true
+	c.mu.Unlock()
+	return c.make()
+}
 
 // Deadline implements context.Context.
 func (c *Context) Deadline() (deadline time.Time, ok bool) { return c.parent.Deadline() }

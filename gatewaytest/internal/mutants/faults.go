@@ -16,6 +16,7 @@ const (
 	lazy       = "internal/lazyctx/lazyctx.go"
 	names      = "internal/header/header.go"
 	cgiHeads   = "internal/header/cgi.go"
+	varNames   = "internal/header/variable.go"
 	input      = "request/body.go"
 	builder    = "request/builder.go"
 	naming     = "request/variable.go"
@@ -23,18 +24,32 @@ const (
 	toy        = "gatewaytest/example_server_test.go"
 
 	program   = "cgi/cgi.go"
+	repeats   = "cgi/environ_linux.go"
 	transport = "cgi/transport.go"
 
 	oneshot     = "internal/oneshot/conn.go"
 	oneshotIn   = "internal/oneshot/input.go"
 	oneshotOut  = "internal/oneshot/transport.go"
 	connections = "internal/acceptor/conn.go"
+	accepting   = "internal/acceptor/acceptor.go"
+	deciding    = "serve/decide.go"
+	running     = "serve/serve.go"
+	unixSockets = "serve/unix.go"
 	scgi        = "scgi/wire.go"
 	uwsgi       = "uwsgi/wire.go"
+
+	lintEnviron = "validate/environ.go"
+	lintHead    = "validate/head.go"
+	quirk       = "quirks/quirks.go"
+
+	outcomes = "outcome.go"
 
 	fastcgi     = "fcgi/request.go"
 	records     = "fcgi/response.go"
 	recordFiles = "fcgi/file.go"
+	wire        = "fcgi/record.go"
+	spool       = "fcgi/stdin.go"
+	fcgiOut     = "fcgi/writer.go"
 	steps       = "fcgi/step.go"
 	turns       = "fcgi/turn.go"
 	fcgiConn    = "fcgi/conn.go"
@@ -44,8 +59,13 @@ const (
 	handlerEnviron  = "nethttp/handler_environ.go"
 	handlerFile     = "nethttp/handler_file.go"
 	handlerResponse = "nethttp/handler_response.go"
+	toRequest       = "nethttp/application_request.go"
+	handlerExtra    = "nethttp/handler_extra.go"
 	httpServer      = "nethttp/server.go"
 	httpConn        = "nethttp/server_conn.go"
+	httpWriter      = "nethttp/application_response.go"
+
+	sendfile = "internal/socket/sendfile_linux.go"
 )
 
 // A fault is a single error, and the case or the test that must catch it. The error is planted by
@@ -79,7 +99,8 @@ type place struct {
 // faults has all faults. After a declaration was moved or renamed, its place must follow; go test
 // names the faults that have lost their code.
 var faults = func() (list []fault) {
-	for _, p := range slices.Concat(engineFaults, contractFaults, serverFaults, nethttpFaults, toyFaults) {
+	for _, p := range slices.Concat(engineFaults, contractFaults, serverFaults, nethttpFaults,
+		middlewareFaults, toyFaults) {
 		for _, c := range p.changes {
 			list = append(list, fault{p.file, p.decl, c})
 		}

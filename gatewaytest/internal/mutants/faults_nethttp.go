@@ -14,16 +14,9 @@ var nethttpFaults = []place{
 		{"a body may be of any length", `x.h.limits.MaxBodyBytes`, `request.NoLimit`,
 			"TestLimitsOfAServer"},
 	}},
-	{handlerBody, "(*input).Read", []change{
-		{"a body that was cut short ends cleanly", `return x.r.Body.Read(p)`, `
-			if n, err = x.r.Body.Read(p); err != nil {
-				err = io.EOF
-			}
-			return n, err`,
-			"D5/a-body-that-was-cut-short-does-not-end-cleanly"},
-	}},
 	{handlerBody, "(*exchange).endRead", []change{
-		{"a Read that takes too long does not end the Context", `x.ctx.Cancel(context.DeadlineExceeded)`, `_ = context.DeadlineExceeded`,
+		{"a Read that takes too long does not end the Context", `x.ctx.Cancel(context.DeadlineExceeded)`,
+			`_ = context.DeadlineExceeded`,
 			"TestABodyThatRunsOutOfTimeEndsTheContext"},
 	}},
 	{handlerBody, "(*exchange).finishBody", []change{
@@ -46,20 +39,24 @@ var nethttpFaults = []place{
 			"D4/a-response-without-a-content-type-gets-none"},
 		{"of repeated headers the last one counts", `append(list, headers[i][1])`, `[]string{headers[i][1]}`,
 			"R67/headers-of-one-name-keep-their-order"},
+		{"a server that stops says so to no client", `x.h.stopping.Err() != nil`, `false`,
+			"TestShutdownLosesNoRequest"},
 	}},
 	{handlerResponse, "(*exchange).Flush", []change{
 		{"a block is not flushed", `http.NewResponseController(x.w).Flush()`, `http.ErrNotSupported`,
 			"R16/each-block-arrives-before-the-next-is-asked-for"},
 	}},
-	{handlerResponse, "(*exchange).End", []change{
-		{"a response waits for Close", `err := x.Flush()`, `var err error`,
-			"R21/a-slow-close-does-not-hold-back-a-response-of-one-block"},
-		{"a broken response is called whole", `!whole`, `false`,
-			"D2/an-error-after-a-block-can-be-told"},
-	}},
 	{handlerResponse, "(*exchange).lost", []change{
 		{"a client that left is any error", `err = request.Disconnected(err)`, `_ = request.Disconnected`,
 			"TestAWriteThatFailsIsAClientThatHasLeft"},
+	}},
+	{handlerExtra, "EarlyHints", []change{
+		{"early hints may take for ever", `x.startWrite()`, ``,
+			"TestAClientHasATimeToAccept"},
+	}},
+	{httpWriter, "(*response).snapshot", []change{
+		{"a Content-Encoding that is empty is one", `guess && (len(list) == 0 || list[0] == "")`, `guess && len(list) == 0`,
+			"TestWhatAHandlerWrites"},
 	}},
 	{handlerFile, "(*exchange).ReadFrom", []change{
 		{"a file that cannot be read is a client that left", `isOfFile(err)`, `false`,
@@ -68,7 +65,8 @@ var nethttpFaults = []place{
 			"R131/a-file-of-a-declared-length-arrives"},
 	}},
 	{handler, "newHandler", []change{
-		{"a slash at the end of the prefix is a part of it", `strings.TrimRight(prefix, "/")`, `strings.TrimRight(prefix, " ")`,
+		{"a slash at the end of the prefix is a part of it", `strings.TrimRight(prefix, "/")`,
+			`strings.TrimRight(prefix, " ")`,
 			"TestWhereAnApplicationIsMounted"},
 	}},
 	{httpServer, "(*Server).ServeTLS", []change{
@@ -84,8 +82,15 @@ var nethttpFaults = []place{
 			"TestShutdownThatRunsOutOfTime"},
 	}},
 	{httpServer, "(*Server).serveHTTP", []change{
-		{"there may be any number of requests", `s.requests.Add(1) > int64(s.handler.limits.MaxRequests)`, `s.requests.Add(1) < 0`,
+		{"there may be any number of requests", `s.requests.Add(1) > int64(s.handler.limits.MaxRequests)`,
+			`s.requests.Add(1) < 0`,
 			"TestNoMoreRequestsThanTheLimit"},
+	}},
+	{httpConn, "(*conn).setState", []change{
+		{"a connection that is kept is not closed when the server stops", `c.SetIdle()`, ``,
+			"TestShutdownLosesNoRequest"},
+		{"a connection has two seconds for its next request when the server stops", `c.SetIdle()`, `c.SetFresh()`,
+			"TestShutdownLosesNoRequest"},
 	}},
 	{httpConn, "(*conn).Close", []change{
 		{"a client that has left makes place for another", `c.requests == 0`, `true`,

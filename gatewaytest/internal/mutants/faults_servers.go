@@ -55,8 +55,6 @@ var serverFaults = []place{
 	{oneshot, "(*conn).respond", []change{
 		{"the body is one byte too long", `(*bodyReader)(c), c.left`, `(*bodyReader)(c), c.left+1`,
 			"R55/the-body-ends-where-it-should-on-an-open-connection"},
-		{"a body in chunks is taken for an empty one", `length < 0 && request.IsChunked(env)`, `false`,
-			"TestWhatIsRefused"},
 		{"there may be any number of requests", `inFlight > int64(s.limits.MaxRequests)`, `inFlight < 0`,
 			"TestMoreRequestsThanMaxRequestsGet503"},
 		{"a request that is refused reaches the application", `app = request.Refuse(refusal)`, ``,
@@ -69,15 +67,37 @@ var serverFaults = []place{
 			"TestAnAnswerBeforeTheBodyWasReadArrives"},
 	}},
 	{oneshotIn, "(*bodyReader).Read", []change{
-		{"a Read that takes too long does not end the Context", `c.ctx.Cancel(context.DeadlineExceeded)`, `_ = context.DeadlineExceeded`,
+		{"a Read that takes too long does not end the Context", `c.ctx.Cancel(context.DeadlineExceeded)`,
+			`_ = context.DeadlineExceeded`,
 			"TestAReadThatTimesOutEndsTheContext"},
+	}},
+	{oneshotIn, "(*bodyReader).Read", []change{
+		{"a body that was cut short keeps the end of the host a secret", `err != nil && !isLate`, `false`,
+			"TestDoneTellsThatTheHostIsGone"},
+		{"after a Read that takes too long nothing is drained", `err != nil && !isLate`, `err != nil`,
+			"TestTheAnswerToABodyThatIsTooSlowArrives"},
+	}},
+	{oneshotIn, "(*conn).beginRead", []change{
+		{"the body has the time that the variables have left", `c.in.Buffered() == 0`, `false`,
+			"TestReadTimeoutIsForTheNextBytes"},
+	}},
+	{oneshotIn, "(*conn).awaitEnd", []change{
+		{"what follows a body hides the end of the host", `_, _ = c.in.Discard(c.in.Buffered())`, `return`,
+			"TestDoneWhenTheHostSendsMoreThanTheBody"},
+	}},
+	{lintEnviron, "(*input).check", []change{
+		{"a Read of nothing may come once more", `in.idle == maxIdle`, `in.idle == maxIdle+1`,
+			"TestEachMistakeIsFoundAndNothingElse"},
+		{"a Read of nothing may come once less", `in.idle == maxIdle`, `in.idle == maxIdle-1`,
+			"TestNothingChangesForACorrectPair"},
 	}},
 	{oneshotOut, "(*conn).Flush", []change{
 		{"the head is sent with each block", `c.head, c.block = nil, nil`, `c.block = nil`,
 			"R15/a-body-of-many-blocks-arrives"},
 		{"a block is sent in the background", `_, err := c.send(bufs)`, `var err error; go c.send(bufs)`,
 			"R15/a-body-of-many-blocks-arrives"},
-		{"the first block is not flushed", `bufs = net.Buffers{append(head, block...)}`, `c.head = append(head, block...); return nil`,
+		{"the first block is not flushed", `bufs = net.Buffers{append(head, block...)}`,
+			`c.head = append(head, block...); return nil`,
 			"C40/a-request-gets-an-answer"},
 		{"a client that left is any error", `return request.Disconnected(err)`, `return err`,
 			"D10/that-the-client-has-left-is-the-cause-also-if-nobody-waits-for-it"},
@@ -97,6 +117,14 @@ var serverFaults = []place{
 			"TestShutdownByState"},
 		{"a request begins on a connection that was closed", `c.state == ending`, `false`,
 			"TestShutdownByState"},
+		{"a connection that was closed becomes idle again", `c.state == ending`, `c.state == ending && to != idle`,
+			"TestShutdownByState"},
+		{"a state that was said before gives more time", `c.state != to`, `true`,
+			"TestShutdownByState"},
+		{"a state is not kept", `c.state = to`, ``,
+			"TestShutdownByState"},
+		{"an idle connection is closed although no server stops", `isClosed(c.s.stopping)`, `true`,
+			"TestShutdownByState"},
 	}},
 	{connections, "(*Conn).closeSoon", []change{
 		{"a server that stops does not wait for what is on its way", `wait = idleTime`, `wait = 0`,
@@ -104,13 +132,15 @@ var serverFaults = []place{
 		{"a part of a request gets no more time", `wait := freshTime`, `wait := idleTime`,
 			"TestShutdownByState"},
 	}},
-	{connections, "(*Conn).expire", []change{
-		{"a server that stops cuts off a request", `(c.state == fresh || c.state == idle) &&`, ``,
+	{accepting, "(*Server).stop", []change{
+		{"an idle connection is kept for ever", `c.closeSoon()`, ``,
 			"TestShutdownByState"},
 	}},
-	{connections, "(*Conn).Reset", []change{
-		{"a connection that is reset ends cleanly", `_ = tcp.SetLinger(0)`, `_ = tcp`,
-			"D2/an-error-after-a-block-can-be-told"},
+	{connections, "(*Conn).expire", []change{
+		{"a request may begin on a connection that its timer has closed", `c.state = ending`, ``,
+			"TestShutdownByState"},
+		{"a server that stops cuts off a request", `(c.state == fresh || c.state == idle) &&`, ``,
+			"TestShutdownByState"},
 	}},
 	{connections, "(*Conn).Drain", []change{
 		{"what the peer sends is not read", `_, _ = io.CopyN(io.Discard, r, min(size, request.DrainBytes))`, ``,
@@ -156,6 +186,14 @@ var serverFaults = []place{
 		{"what sendfile has sent is not counted", `sent += n`, ``,
 			"R131/a-file-of-a-declared-length-arrives"},
 	}},
+	{steps, "(*conn).begin", []change{
+		{"requests begin on a connection that is to end", `c.last || c.doomed`, `c.last`,
+			"TestBrokenResponseLeavesOthersTheirAnswer"},
+	}},
+	{fcgiConn, "(*conn).by", []change{
+		{"an application waits for its body for ever", `r.waiting > 0`, `false`,
+			"TestReadTimeout"},
+	}},
 	{fcgiConn, "(*conn).settle", []change{
 		{"a part of a request holds Shutdown", `c.nc.SetFresh()`, `c.nc.SetBusy()`,
 			"TestShutdownDoesNotWaitForTheRestOfARequest"},
@@ -180,16 +218,15 @@ var serverFaults = []place{
 		{"a reader that was slow once never reads for itself again", `r.waiting == 0`, `true`,
 			"TestReaderThatWasSlowReadsForItselfAgain"},
 	}},
-	{turns, "takeOver", []change{
-		{"an application keeps its connection from being read", `2 * time.Millisecond`, `time.Second`,
+	{turns, "(*conn).giveUpTurn", []change{
+		{"an application keeps its connection from being read",
+			`AfterFunc(takeOver, c.takeOver) } else { c.slow.Reset(takeOver)`,
+			`AfterFunc(time.Second, c.takeOver) } else { c.slow.Reset(time.Second)`,
 			"TestHowLongAnApplicationHasTheConnection"},
 	}},
-	{steps, "(*conn).skip", []change{
-		{"padding is taken for the next record", `c.left+c.cur.padding > 0`, `c.left > 0`,
-			"R15/a-body-of-one-block-arrives"},
-	}},
 	{steps, "(*conn).abort", []change{
-		{"an abort is no cause of the Context's end", `request.Disconnected(errAborted)`, `errors.New(request.Disconnected(errAborted).Error())`,
+		{"an abort is no cause of the Context's end", `request.Disconnected(errAborted)`,
+			`errors.New(request.Disconnected(errAborted).Error())`,
 			"D10/the-context-ends-when-the-client-leaves"},
 		{"an abort does not end the body", `cutShort`, `io.EOF`,
 			"D5/a-body-in-chunks-that-was-cut-short-does-not-end-cleanly"},

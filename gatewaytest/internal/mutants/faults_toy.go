@@ -30,7 +30,7 @@ var toyFaults = []place{
 			"D7/the-target-is-there-as-the-client-sent-it"},
 		{"the host is no variable", `req.Host`, `""`,
 			"R34/the-host-is-a-header"},
-		{"the address of the client has a port", `"REMOTE_ADDR": peer`, `"REMOTE_ADDR": peer + ":80"`,
+		{"the client has no address", `"REMOTE_ADDR": peer`, `"REMOTE_ADDR": peer[:0]`,
 			"C17/the-client-has-an-address"},
 		{"the variables are those of the request before",
 			`func variables(`, `
