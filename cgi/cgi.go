@@ -9,7 +9,7 @@
 //	}
 //
 // Started from a terminal, with no CGI variables in its environment, the program answers GET / on
-// stdout.
+// stdout. docs/shared-hosting.md has the steps to put a program on a web host, and what goes wrong.
 //
 // A CGI program is started for every request. So this package links neither net nor net/http, with
 // which the program would take twice the time to start, nor fmt. Command line arguments are

@@ -21,6 +21,10 @@ func TestRepeatedVariablesOfFcgiwrapAllArrive(t *testing.T) {
 		{"two lengths that differ are refused",
 			[]string{"FCGI_ROLE=RESPONDER", "CONTENT_LENGTH=5", "CONTENT_LENGTH=6"},
 			[]string{"Status: 400 Bad Request"}},
+		{"what the program has changed since it started counts",
+			[]string{"FCGI_ROLE=RESPONDER", changesVar + "=HTTP_X=new HTTP_COOKIE HTTP_ADDED=1 HTTP_SAME=s", "HTTP_X=1",
+				"HTTP_COOKIE=a=1", "HTTP_Y=1", "HTTP_X=2", "HTTP_COOKIE=b=2", "HTTP_Y=2", "HTTP_SAME=s"},
+			[]string{"\n\r\nHTTP_ADDED=\"1\"\nHTTP_SAME=\"s\"\nHTTP_X=\"new\"\nHTTP_Y=\"1, 2\"\n"}},
 		{"another host's first one counts", []string{"HTTP_X=1", "HTTP_X=2"}, []string{"Status: 200 OK", `HTTP_X="1"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -72,3 +72,21 @@ func ExampleProgram_Run() {
 	// 400 Bad Request
 	// gateway: malformed request: CONTENT_LENGTH is not a length
 }
+
+// A program whose log is a file of its own, where the host has no log that can be read.
+func ExampleProgram_stderr() {
+	app := gateway.ApplicationFunc(func(
+		_ *gateway.Environ, start gateway.StartResponse,
+	) (gateway.Body, error) {
+		headers := gateway.Headers{{"Content-Type", "text/plain"}}
+		return start.Answer(200, headers, gateway.Text("Hello World !\n"))
+	})
+	file, err := os.OpenFile("/home/you/app.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		os.Exit(1)
+	}
+	program := &cgi.Program{Stderr: file} // all else is the process's
+	if err := program.Run(app); err != nil {
+		os.Exit(1)
+	}
+}

@@ -24,6 +24,7 @@ const (
 	appVar        = "GATEWAY_TEST_APPLICATION"
 	drainBytesVar = "GATEWAY_TEST_DRAIN_BYTES"
 	drainTimeVar  = "GATEWAY_TEST_DRAIN_TIME"
+	changesVar    = "GATEWAY_TEST_CHANGES" // what the program does to its environment: "SET=1 UNSET"
 )
 
 func TestMain(m *testing.M) {
@@ -42,6 +43,13 @@ func TestMain(m *testing.M) {
 	limit, err2 := time.ParseDuration(os.Getenv(drainTimeVar))
 	if err == nil && err2 == nil {
 		cgi.SetDrain(bytes, limit)
+	}
+	for _, change := range strings.Fields(os.Getenv(changesVar)) {
+		if name, value, found := strings.Cut(change, "="); found {
+			os.Setenv(name, value)
+		} else {
+			os.Unsetenv(name)
+		}
 	}
 	err = cgi.Run(app)
 	if afterRun != nil {

@@ -89,11 +89,12 @@ func TestMalformedRequestIsRefused(t *testing.T) {
 		{"script with a NUL", []string{"SCRIPT_NAME=/a\x00"}, "SCRIPT_NAME has a NUL"},
 		{"translated path with a NUL", []string{"PATH_TRANSLATED=/a\x00"}, "PATH_TRANSLATED has a NUL"},
 
-		{"query with a line break", []string{"QUERY_STRING=a\r\nb"}, "QUERY_STRING has a line break or NUL"},
-		{"target with a line break", []string{"REQUEST_URI=/\n"}, "REQUEST_URI has a line break or NUL"},
-		{"type with a line break", []string{"CONTENT_TYPE=text/plain\r\nX: y"}, "CONTENT_TYPE has a line break or NUL"},
-		{"server name with a line break", []string{"SERVER_NAME=a\nb"}, "SERVER_NAME has a line break or NUL"},
-		{"server port with a NUL", []string{"SERVER_PORT=80\x00"}, "SERVER_PORT has a line break or NUL"},
+		{"query with a line break", []string{"QUERY_STRING=a\r\nb"}, "QUERY_STRING has a line break"},
+		{"target that is no path", []string{"REQUEST_URI=a:b"}, "REQUEST_URI is not a path"},
+		{"target of the whole server", []string{"REQUEST_URI=*"}, "REQUEST_URI is not a path"},
+		{"type with a line break", []string{"CONTENT_TYPE=text/plain\r\nX: y"}, "CONTENT_TYPE has a line break"},
+		{"server name with a line break", []string{"SERVER_NAME=a\nb"}, "SERVER_NAME has a line break"},
+		{"server port with a NUL", []string{"SERVER_PORT=80\x00"}, "SERVER_PORT has a NUL"},
 		{"header with a line break", []string{"HTTP_X_NAME=a\r\nb"}, "HTTP_X_NAME has a line break or NUL"}, // C28
 		{"header with a NUL", []string{"HTTP_X_NAME=\x00"}, "HTTP_X_NAME has a line break or NUL"},
 	} {
@@ -139,10 +140,17 @@ func TestOddRequestIsServed(t *testing.T) {
 			[]string{"SERVER_NAME=localhost", "SERVER_PORT=443"}},
 		{"empty path", []string{"PATH_INFO="}, nil}, // R30
 		{"no path", []string{"PATH_INFO"}, nil},
-		{"path with a percent sign", []string{"PATH_INFO=/100%/%2F/%zz"}, nil}, // decoded once, by the host (C14)
-		{"path of invalid UTF-8", []string{"PATH_INFO=/\xff\xfe/\xc3("}, nil},  // R9: bytes
-		{"path with a line break", []string{"PATH_INFO=/a\r\nb"}, nil},         // %0A is lawful
-		{"path with dots", []string{"PATH_INFO=/../..//./"}, nil},              // C57: the application's to mind
+		// decoded once, by the host (C14)
+		{"path with a percent sign", []string{"PATH_INFO=/100%/%2F/%zz"}, nil},
+		{"path of invalid UTF-8", []string{"PATH_INFO=/\xff\xfe/\xc3("}, nil}, // R9: bytes
+		// %0A is lawful
+		{"path with a line break", []string{"PATH_INFO=/a\r\nb"}, nil},
+		{"target that was decoded", []string{"REQUEST_URI=/a\nb", "PATH_INFO=/a\nb"}, []string{"REQUEST_URI"}}, // BusyBox
+		{"the whole server", []string{"REQUEST_METHOD=OPTIONS", "REQUEST_URI=*", "PATH_INFO=*"}, []string{"PATH_INFO="}},
+		{"addresses", []string{"SERVER_NAME=::1", "REMOTE_ADDR=[::1]"}, []string{"SERVER_NAME=[::1]", "REMOTE_ADDR=::1"}},
+		{"a server's name with a port", []string{"SERVER_NAME=a.example:81"}, []string{"SERVER_NAME=a.example"}}, // HAProxy
+		// C57: the application's to mind
+		{"path with dots", []string{"PATH_INFO=/../..//./"}, nil},
 		{"a variable of 128 KiB", []string{"HTTP_X_BIG=" + big, "BIG=" + big}, nil},
 		{"empty type", []string{"CONTENT_TYPE="}, []string{"CONTENT_TYPE"}}, // C7, nginx
 		{"the same length twice", []string{"CONTENT_LENGTH=5", "CONTENT_LENGTH=5"}, nil},

@@ -1,11 +1,10 @@
 package cgi
 
 import (
-	"errors"
 	"io"
-	"syscall"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/errno"
 	"example.com/gateway/internal/header"
 	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/internal/sized"
@@ -104,7 +103,7 @@ func (t *transport) write(p []byte) error {
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+	if errno.IsHangUp(err) {
 		err = request.Disconnected(err)
 	}
 	t.err = err

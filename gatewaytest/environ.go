@@ -16,21 +16,22 @@ import (
 // for tests, like the function setup_testing_defaults of Python's wsgiref.
 //
 // target is the target of the request line: a path with an optional query ("/a%20b?q=1"), an
-// absolute URL, or "*". An absolute URL sets HTTP_HOST, SERVER_NAME, SERVER_PORT and the scheme,
-// and also HTTPS if the scheme is https. SCRIPT_NAME is empty, since the application is mounted at
-// the root.
+// absolute URL, or "*" if the method is OPTIONS. An absolute URL sets HTTP_HOST, SERVER_NAME,
+// SERVER_PORT and the scheme, and also HTTPS if the scheme is https. SCRIPT_NAME is empty, since
+// the application is mounted at the root.
 //
 // body is the body of the request; nil is no body. A *bytes.Buffer, *bytes.Reader or
 // *strings.Reader sets CONTENT_LENGTH. The body of any other type has no declared length, as if the
 // client had sent it in chunks. Environ.Errors discards what is written.
 //
 // The environ is the caller's, who may change all of it: env.Vars["HTTP_COOKIE"] = "a=1".
-// NewEnviron panics if method is not a token, or if target is one that no server passes on.
+// NewEnviron panics if method is not a token or is CONNECT, or if target is one that no server
+// passes on.
 func NewEnviron(method, target string, body io.Reader) *gateway.Environ {
-	if !header.IsToken(method) {
+	if !header.IsToken(method) || method == "CONNECT" {
 		panic("gatewaytest: invalid method " + strconv.Quote(method))
 	}
-	u, err := parseTarget(target)
+	u, err := parseTarget(method, target)
 	if err != nil {
 		panic("gatewaytest: invalid target " + strconv.Quote(target) + ": " + err.Error())
 	}
@@ -90,8 +91,8 @@ func NewEnviron(method, target string, body io.Reader) *gateway.Environ {
 
 // parseTarget parses a request target of a form that can reach an application (RFC 9112, 3.2):
 // origin, absolute or asterisk form.
-func parseTarget(target string) (*url.URL, error) {
-	if target == "*" {
+func parseTarget(method, target string) (*url.URL, error) {
+	if target == "*" && method == "OPTIONS" {
 		return new(url.URL), nil
 	}
 	if strings.ContainsAny(target, " #") {

@@ -89,11 +89,15 @@ func TestTargetsBecomeVariables(t *testing.T) {
 			"HTTP_HOST": "[2001:db8::1]:8443", "SERVER_NAME": "[2001:db8::1]", "SERVER_PORT": "8443",
 			"HTTPS": "on", "REQUEST_URI": "/"}},
 	} {
-		env := gatewaytest.NewEnviron("GET", c.target, nil)
+		method := "GET"
+		if c.target == "*" {
+			method = "OPTIONS"
+		}
+		env := gatewaytest.NewEnviron(method, c.target, nil)
 		if got := env.URL(); got != c.url {
 			t.Errorf("%s: URL() = %s, want %s", c.target, got, c.url)
 		}
-		want := maps.Clone(gatewaytest.NewEnviron("GET", "/", nil).Vars)
+		want := maps.Clone(gatewaytest.NewEnviron(method, "/", nil).Vars)
 		want["REQUEST_URI"] = c.target
 		maps.Copy(want, c.vars)
 		if !maps.Equal(env.Vars, want) {
@@ -159,13 +163,13 @@ func TestNoEnvironOfAnImpossibleRequest(t *testing.T) {
 		f()
 		return nil
 	}
-	for _, method := range []string{"", "GET ", "G\tT", "GET\r\n", "G(T", "G\u00e9T", "G:T"} {
+	for _, method := range []string{"", "GET ", "G\tT", "GET\r\n", "G(T", "G\u00e9T", "G:T", "CONNECT"} {
 		v, _ := panics(func() { gatewaytest.NewEnviron(method, "/", nil) }).(string)
 		if !strings.Contains(v, "invalid method") {
 			t.Errorf("method %q: panic %q", method, v)
 		}
 	}
-	for _, target := range []string{"", "a", "a/b", "?q", "**", "/a b", "/a#b", "/%zz", "/%", "/\n", "/%00", "http:",
+	for _, target := range []string{"", "a", "a/b", "?q", "*", "**", "/a b", "/a#b", "/%zz", "/%", "/\n", "/%00", "http:",
 		"http:a", "http://", "http:///a",
 		"http://:80/", "ftp://example.com/", "//[::1", "mailto:a@example.com", "http://[::1/", "example.com:443"} {
 		v, _ := panics(func() { gatewaytest.NewEnviron("GET", target, nil) }).(string)

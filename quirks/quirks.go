@@ -70,15 +70,17 @@ func RequestURI(prefix string) gateway.Middleware {
 	})
 }
 
-// IIS removes SCRIPT_NAME from the front of PATH_INFO, where Microsoft's IIS repeats it unless
-// allowPathInfoForScriptMappings is set. It does what wsgiref's IISCGIHandler does.
-func IIS() gateway.Middleware {
+// IIS takes the path from PATH_INFO, where Microsoft's IIS has all of it unless
+// allowPathInfoForScriptMappings is set. Its SCRIPT_NAME is the path of the program, or again the
+// whole path if the program handles every path ("*"): a rule that knew no prefix could not tell the
+// two apart.
+//
+// IIS sets SCRIPT_NAME to prefix and PATH_INFO to the rest of the path. prefix is "", "/" or like
+// "/app.exe"; IIS panics for any other. A path that is not below prefix gets a 404.
+func IIS(prefix string) gateway.Middleware {
+	prefix = cleanPrefix(prefix)
 	return change(func(env *gateway.Environ) (code int) {
-		rest, found := strings.CutPrefix(env.Vars["PATH_INFO"], env.Vars["SCRIPT_NAME"])
-		if found && isPathInfo(rest) {
-			env.Vars["PATH_INFO"] = rest
-		}
-		return 0
+		return split(env, prefix, env.Vars["PATH_INFO"])
 	})
 }
 
@@ -126,8 +128,12 @@ func cleanPrefix(prefix string) string {
 	return prefix
 }
 
-// split sets the two variables for a path. It returns 404 if the path is not below prefix.
+// split sets the two variables for a path. It returns 404 if the path is not below prefix. The
+// target of "OPTIONS *" is the web server as a whole: its PATH_INFO is empty.
 func split(env *gateway.Environ, prefix, path string) (code int) {
+	if path == "*" && env.Vars["REQUEST_METHOD"] == "OPTIONS" {
+		path = prefix
+	}
 	rest, found := strings.CutPrefix(path, prefix)
 	if !found || !isPathInfo(rest) {
 		return 404

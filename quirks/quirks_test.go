@@ -61,10 +61,17 @@ func TestPathsAreWhatTheRuleSays(t *testing.T) {
 		{"not a path", quirks.RequestURI(""), vars{"REQUEST_URI": "*"}, "404"},
 		{"no REQUEST_URI", quirks.RequestURI("/m"), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/p"}, `"/s" "/p"`},
 
-		{"IIS", quirks.IIS(), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/s/p"}, `"/s" "/p"`},
-		{"IIS, nothing behind", quirks.IIS(), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/s"}, `"/s" ""`},
-		{"IIS that does not repeat it", quirks.IIS(), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/p"}, `"/s" "/p"`},
-		{"IIS, a longer name", quirks.IIS(), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/sp"}, `"/s" "/sp"`},
+		{"IIS, a program", quirks.IIS("/s"), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/s/p"}, `"/s" "/p"`},
+		{"IIS, a program, nothing behind", quirks.IIS("/s"), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/s"}, `"/s" ""`},
+		{"IIS, every path", quirks.IIS(""), vars{"SCRIPT_NAME": "/a/b", "PATH_INFO": "/a/b"}, `"" "/a/b"`},
+		{"IIS, every path below a prefix", quirks.IIS("/a"), vars{"SCRIPT_NAME": "/a/b", "PATH_INFO": "/a/b"}, `"/a" "/b"`},
+		{"IIS, a longer name", quirks.IIS("/s"), vars{"SCRIPT_NAME": "/s", "PATH_INFO": "/sp"}, "404"},
+
+		{"OPTIONS *, DocumentURI", quirks.DocumentURI(""),
+			vars{"REQUEST_METHOD": "OPTIONS", "SCRIPT_NAME": "*", "DOCUMENT_URI": "*"}, `"" ""`},
+		{"OPTIONS *, RequestURI", quirks.RequestURI("/m"),
+			vars{"REQUEST_METHOD": "OPTIONS", "SCRIPT_NAME": "", "PATH_INFO": "", "REQUEST_URI": "*"}, `"/m" ""`},
+		{"OPTIONS *, IIS", quirks.IIS("/s"), vars{"REQUEST_METHOD": "OPTIONS", "PATH_INFO": "*"}, `"/s" ""`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := gatewaytest.NewEnviron("GET", "/", nil)

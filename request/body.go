@@ -4,10 +4,10 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"syscall"
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/errno"
 )
 
 // How much of a body, and for how long, a server reads and drops when the application has left it
@@ -98,7 +98,7 @@ func (b *Body) read(p []byte) (int, error) {
 // peer has reset the connection: the body was cut short all the same. A Body calls CutShort itself.
 // It is for a server that has an Input of its own.
 func CutShort(err error) error {
-	if errors.Is(err, syscall.ECONNRESET) {
+	if errno.IsReset(err) {
 		return errors.Join(io.ErrUnexpectedEOF, err)
 	}
 	return err

@@ -59,6 +59,37 @@ func TestABodyEndsAtItsLength(t *testing.T) {
 	}
 }
 
+// A source may return nothing, and no error (io.Reader): that is no end of the body, nor an error.
+func TestAReadOfNothingIsNoEnd(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int64{5, -1} {
+		idle := 0
+		from := readerFunc(func(p []byte) (int, error) {
+			switch idle++; {
+			case idle%50 != 0:
+				return 0, nil
+			case idle == 6*50:
+				return 0, io.EOF
+			}
+			return copy(p, "x"), nil
+		})
+		body := request.NewBody(from, length, request.NoLimit)
+		if n, err := body.Read(make([]byte, 1)); n != 0 || err != nil {
+			t.Errorf("a Read of nothing returned %d, %v", n, err)
+		}
+		if b, err := io.ReadAll(io.LimitReader(body, 2)); string(b) != "xx" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		if !body.Drain(100, time.Minute) || idle < 5*50 {
+			t.Errorf("the body of length %d was not drained: after %d Reads", length, idle)
+		}
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // sized reads in pieces of one size.
 type sized struct {
 	io.Reader

@@ -40,7 +40,7 @@ type Builder struct {
 	err         error
 
 	// Variables that Finish looks at: to look them up costs nearly as much as to put them in.
-	method, protocol, path, serverName, serverPort, https, scheme, length string
+	method, target, protocol, path, serverName, serverPort, https, scheme, length string
 
 	clientLength string // HTTP_CONTENT_LENGTH, which is no variable
 	isCoded      bool   // there was a Transfer-Encoding header, which is no variable
@@ -59,8 +59,11 @@ func (b *Builder) Grow(n int) {
 // Add adds a variable as the protocol has it: CONTENT_LENGTH, HTTP_ACCEPT.
 //
 // An empty name, or a name with a space, a control character or a "=", is malformed, and so is a
-// value with a NUL or, in a variable that is one line, a line break: a program that prints the
-// value into a header, a log or another program's environment would print a second one (C1, C28).
+// value with a NUL or a line break: a program that prints the value into a header, a log or another
+// program's environment would print a second one (C1, C28). Two kinds of variables may have line
+// breaks: the paths that a web server has decoded, such as PATH_INFO and SCRIPT_FILENAME, and
+// certificates. A REQUEST_URI with a line break was decoded too, which BusyBox does: Add leaves it
+// out.
 //
 // A repeated HTTP_ variable is a header in several lines: Add joins the values with ", ", those of
 // HTTP_COOKIE with "; ". Of any other repeated variable, and of HTTP_HOST, the last value counts,
@@ -70,6 +73,9 @@ func (b *Builder) Grow(n int) {
 // Add leaves out HTTP_PROXY, which libraries take for configuration (httpoxy, CVE-2016-5385),
 // HTTP_CONTENT_TYPE and HTTP_CONTENT_LENGTH, which would rival the real ones, an HTTP_ name that no
 // header's name gives, and CONTENT_TYPE and CONTENT_LENGTH if they are empty (C7).
+//
+// Add takes the port from SERVER_NAME, which HAProxy puts there, and puts an IPv6 address there into
+// brackets (C23). It takes the port and the brackets from REMOTE_ADDR (C17).
 //
 // A server whose protocol has a request target, and no variables, splits the target itself:
 // REQUEST_URI is the target, QUERY_STRING is what follows the first "?", and PATH_INFO is the path,
@@ -89,18 +95,19 @@ func (b *Builder) Add(name, value string) error {
 			}
 		}
 	}
-	return b.add(name, value)
+	return b.add(name, value, false)
 }
 
 // AddEnviron adds the environment of a process, in the form "NAME=value", as Add does. An entry
 // without a "=" or without a name is left out, and any other name is taken: the operating system
-// has let it through.
+// has let it through. A line break is malformed only in the variables of a request: the others are
+// not the client's, and may have any number of lines.
 func (b *Builder) AddEnviron(list []string) error {
 	b.Grow(len(list))
 	for _, entry := range list {
 		name, value, found := strings.Cut(entry, "=")
 		if found && name != "" && b.admit(name, value) { // Windows has "=C:=C:\dir"
-			_ = b.add(name, value)
+			_ = b.add(name, value, true)
 		}
 	}
 	return b.err
@@ -129,7 +136,7 @@ func (b *Builder) AddHeader(name, value string) error {
 			return b.malformed("there are two Host headers")
 		}
 	}
-	return b.add(variable, value)
+	return b.add(variable, value, false)
 }
 
 func (b *Builder) malformed(what string) error {
@@ -151,56 +158,71 @@ func (b *Builder) admit(name, value string) bool {
 	return true
 }
 
-// add adds a variable that was admitted.
-func (b *Builder) add(name, value string) error {
+// add adds a variable that was admitted. isProcess says that it is of a process's environment.
+func (b *Builder) add(name, value string, isProcess bool) error {
 	if strings.HasPrefix(name, "HTTP_") {
 		return b.addHeader(name, value)
 	}
-	var line, path bool
 	switch name {
-	case "CONTENT_LENGTH":
+	case "CONTENT_LENGTH": // Finish checks this one and the next two
 		if b.length != "" && b.length != value {
 			return b.malformed("CONTENT_LENGTH is there twice")
 		}
 		if b.length = value; value == "" {
 			return b.err
 		}
+	case "REQUEST_METHOD":
+		b.method = value
+	case "SERVER_PROTOCOL":
+		b.protocol = value
+	default:
+		switch {
+		case !hasBreak(value):
+		case hasNUL(value):
+			// A NUL ends the string for every C library that sees it.
+			return b.malformed(printable(name) + " has a NUL")
+		case name == "REQUEST_URI":
+			b.target = ""
+			delete(b.vars, name)
+			return b.err
+		case header.IsLine(name) || !isProcess && !header.MayHaveLines(name):
+			return b.malformed(printable(name) + " has a line break")
+		}
+	}
+	switch name {
 	case "CONTENT_TYPE":
 		if value == "" {
 			delete(b.vars, name)
 			return b.err
 		}
-		line = true
-	// REMOTE_USER is what a client has said, decoded: nginx sends it before anybody has checked it.
-	case "REQUEST_URI", "QUERY_STRING", "REMOTE_USER", "REMOTE_ADDR", "AUTH_TYPE":
-		line = true
 	case "SERVER_NAME":
-		b.serverName, line = value, true
+		value = header.HostName(value)
+		b.serverName = value
+	case "REMOTE_ADDR":
+		value = header.Address(value)
 	case "SERVER_PORT":
-		b.serverPort, line = value, true
-	case "REQUEST_METHOD":
-		b.method = value
-	case "SERVER_PROTOCOL":
-		b.protocol = value
+		b.serverPort = value
+	case "REQUEST_URI":
+		b.target = value
 	case "HTTPS":
 		b.https = value
 	case "REQUEST_SCHEME":
 		b.scheme = value
 	case "PATH_INFO":
-		b.path, path = value, true
-	case "SCRIPT_NAME", "PATH_TRANSLATED":
-		path = true
-	}
-	switch {
-	case line && hasBreak(value):
-		return b.malformed(name + " has a line break or NUL")
-	case path && strings.IndexByte(value, 0) >= 0:
-		// A path is decoded, and its line breaks are lawful. A NUL ends the string for every C
-		// library that sees it.
-		return b.malformed(name + " has a NUL")
+		b.path = value
 	}
 	b.vars[name] = value
 	return b.err
+}
+
+// printable returns the name of a variable for an error, which a log must be able to take.
+func printable(name string) string {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] >= 0x7F {
+			return "a variable"
+		}
+	}
+	return name
 }
 
 // addHeader adds an HTTP_ variable.
@@ -258,17 +280,18 @@ func (b *Builder) repeat(name, first, value string) {
 
 // Finish sets env's Vars, with defaults for the variables that an application must find, and its
 // URLScheme. It returns the length of the body, -1 if the request does not say, and nil or an error
-// that wraps [ErrMalformed], [ErrHeaderTooLarge] or [ErrBodyTooLarge]. Beside an error, env has the
-// variables that were added, for the log. A server that keeps connections closes this one after the
-// answer, whatever the length and Body.Drain say: after ErrMalformed or ErrHeaderTooLarge nobody
-// knows where the next request begins.
+// that wraps [ErrMalformed], [ErrHeaderTooLarge], [ErrBodyTooLarge] or [ErrConnect]. Beside an
+// error, env has the variables that were added, for the log. A server that keeps connections closes
+// this one after the answer, whatever the length and Body.Drain say: after any of these errors but
+// ErrBodyTooLarge nobody knows where the next request begins.
 //
 // Finish checks what a hostile client can reach through a careless web server, and what an
 // application may rely on: that there is a REQUEST_METHOD, that it and SERVER_PROTOCOL are
-// well-formed, that PATH_INFO is empty or starts with a slash (C14), and that CONTENT_LENGTH is a
-// length (C10) and the one that the client has sent. Anything odd that web servers do passes:
-// methods in lower case, HTTP/3, INCLUDED (C25), "%" or invalid UTF-8 in PATH_INFO. A
-// CONTENT_LENGTH of -1 is how Caddy says that it does not know.
+// well-formed, that the request is for a path and a host, as net/http does, that PATH_INFO is empty
+// or starts with a slash (C14), and that CONTENT_LENGTH is a length (C10) and the one that the
+// client has sent. Anything odd that web servers do passes: methods in lower case, HTTP/3, INCLUDED
+// (C25), "%" or invalid UTF-8 in PATH_INFO. A CONTENT_LENGTH of -1 is how Caddy says that it does
+// not know. PATH_INFO is empty for "OPTIONS *".
 //
 // SERVER_PROTOCOL defaults to HTTP/1.0, SERVER_NAME to localhost and SERVER_PORT to the port of the
 // scheme (R32). The scheme is https if HTTPS is on, 1 or yes, or if there is no HTTPS and
@@ -296,6 +319,9 @@ func (b *Builder) Finish(env *gateway.Environ) (length int64, err error) {
 		b.length = ""
 		delete(b.vars, "CONTENT_LENGTH")
 	}
+	if b.path == "*" && b.method == "OPTIONS" {
+		b.path, b.vars["PATH_INFO"] = "", ""
+	}
 	if length, err = env.ContentLength(); err != nil {
 		_ = b.malformed("CONTENT_LENGTH is not a length")
 	}
@@ -304,6 +330,14 @@ func (b *Builder) Finish(env *gateway.Environ) (length int64, err error) {
 		_ = b.malformed("no REQUEST_METHOD") // R28
 	case !header.IsToken(b.method):
 		_ = b.malformed("REQUEST_METHOD is not a token")
+	case b.method == "CONNECT":
+		if b.err == nil {
+			b.err = ErrConnect
+		}
+	case !header.IsTarget(b.target, b.method):
+		_ = b.malformed("REQUEST_URI is not a path")
+	case !header.IsHost(b.vars["HTTP_HOST"]):
+		_ = b.malformed("HTTP_HOST is not a host")
 	case b.protocol != "" && !isProtocol(b.protocol):
 		_ = b.malformed("SERVER_PROTOCOL is not a protocol")
 	case b.path != "" && b.path[0] != '/':
@@ -343,11 +377,13 @@ func (b *Builder) urlScheme() string {
 	return "http"
 }
 
-// hasBreak reports whether s has a line break or NUL. It runs for every header: strings.ContainsAny
-// takes three times as long.
+// hasBreak reports whether s has a line break or NUL. It runs for every variable:
+// strings.ContainsAny takes three times as long.
 func hasBreak(s string) bool {
-	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 || strings.IndexByte(s, 0) >= 0
+	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 || hasNUL(s)
 }
+
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
 
 // isProtocol accepts protocol-name [ "/" 1*digit [ "." 1*digit ] ], which is RFC 3875, 4.1.16 and
 // HTTP/2.

@@ -141,8 +141,8 @@ func TestNamesOfVariables(t *testing.T) {
 
 func TestTheErrorOfAddCannotForgeALogEntry(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"HTTP_X\nforged", "HTTP_\x1b[2J"} {
-		err := new(request.Builder).Add(name, "\n")
+	for _, name := range []string{"HTTP_X\nforged", "HTTP_\x1b[2J", "X\u0085forged", "REDIRECT_HTTP_\nforged"} {
+		err := new(request.Builder).AddEnviron([]string{name + "=\n\x00"})
 		if err == nil || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) {
 			t.Errorf("%.20q: %.80q", name, err)
 		}
@@ -182,7 +182,14 @@ func TestFinishRefuses(t *testing.T) {
 		{"SERVER_PROTOCOL", "HTTP 1.1"}, {"SERVER_PROTOCOL", "HTTP/-1"},
 		{"PATH_INFO", "x"}, {"PATH_INFO", "*"}, {"PATH_INFO", "http://x/"}, {"PATH_INFO", "/a\x00b"}, {"SCRIPT_NAME", "/\x00"},
 		{"PATH_TRANSLATED", "/srv/\x00"}, // C14
-		{"REQUEST_URI", "/a\r\nb"}, {"QUERY_STRING", "a\nb"}, {"CONTENT_TYPE", "a\rb"}, {"SERVER_NAME", "a\x00"}, {"SERVER_PORT", "80\n"},
+		{"REQUEST_URI", "*"}, {"REQUEST_URI", "a:b"}, {"REQUEST_URI", "example.com:443"},
+		{"REQUEST_URI", "://x/"}, {"REQUEST_URI", "?q"},
+		{"REQUEST_URI", "**", "REQUEST_METHOD", "OPTIONS"}, {"PATH_INFO", "*", "REQUEST_METHOD", "POST"},
+		{"REQUEST_URI", "*", "REQUEST_METHOD", "options"},
+		{"HTTP_HOST", "a b"}, {"HTTP_HOST", "example.com/x"}, {"HTTP_HOST", "user@example.com"},
+		{"HTTP_HOST", "é"}, {"HTTP_HOST", "a, b"},
+		{"REQUEST_URI", "/a\x00b"}, {"QUERY_STRING", "a\nb"}, {"CONTENT_TYPE", "a\rb"},
+		{"SERVER_NAME", "a\x00"}, {"SERVER_PORT", "80\n"},
 		{"REMOTE_USER", "alice\r\nroot"}, {"REMOTE_USER", "\x00"}, {"REMOTE_ADDR", "127.0.0.1\n"}, {"AUTH_TYPE", "Basic\x00"},
 		{"CONTENT_LENGTH", "0", "HTTP_CONTENT_LENGTH", "9"}, {"CONTENT_LENGTH", "9", "HTTP_CONTENT_LENGTH", "10"}, // half an upload
 		{"CONTENT_LENGTH", "-1"}, {"CONTENT_LENGTH", "+5"}, {"CONTENT_LENGTH", " 5"}, {"CONTENT_LENGTH", "0x10"},
@@ -205,7 +212,11 @@ func TestFinishTakesWhatIsOdd(t *testing.T) {
 		{"SERVER_PROTOCOL", "HTTP/2"}, {"SERVER_PROTOCOL", "HTTP/2.0"}, {"SERVER_PROTOCOL", "HTTP/3"}, {"SERVER_PROTOCOL", "INCLUDED"},
 		{"SERVER_PROTOCOL", "http/1.1"}, {"SERVER_PROTOCOL", "HTTP/10.25"},
 		{"PATH_INFO", ""}, {"PATH_INFO", "-"}, {"PATH_INFO", "/%2F%"}, {"PATH_INFO", "/\xff\xfe"}, {"PATH_INFO", "//"}, {"PATH_INFO", "/a\r\nb"},
-		{"PATH_INFO", "/.."}, {"QUERY_STRING", "\xff%"}, {"SCRIPT_NAME", "x"}, {"REQUEST_URI", "*"}, {"SERVER_PORT", "none"},
+		{"PATH_INFO", "/.."}, {"QUERY_STRING", "\xff%"}, {"SCRIPT_NAME", "x"}, {"SERVER_PORT", "none"},
+		{"HTTP_HOST", ""}, {"HTTP_HOST", "[::1]:80"}, {"HTTP_HOST", "under_score.example:8000"}, {"HTTP_HOST", "a%20b"},
+		{"REQUEST_URI", ""}, {"REQUEST_URI", "-"}, {"REQUEST_URI", "//"},
+		{"REQUEST_URI", "http://example.com"}, {"REQUEST_URI", "HTTPS://a/b:c"},
+		{"REQUEST_URI", "*", "REQUEST_METHOD", "OPTIONS"}, {"REQUEST_METHOD", "connect"},
 	} {
 		env := &gateway.Environ{Vars: vars(change...)}
 		if length, err := finish(env); length != -1 || err != nil {
@@ -248,6 +259,99 @@ func TestFinishFillsInWhatMustNotBeMissing(t *testing.T) {
 	for value, want := range map[string]int64{"0": 0, "5": 5, "9223372036854775807": 1<<63 - 1} {
 		if length, err := finish(&gateway.Environ{Vars: vars("CONTENT_LENGTH", value)}); length != want || err != nil {
 			t.Errorf("CONTENT_LENGTH %s: %d, %v", value, length, err)
+		}
+	}
+}
+
+// A client takes a 2xx for CONNECT, and all that follows, for the bytes of a tunnel.
+func TestATunnelIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, change := range [][]string{
+		{}, {"REQUEST_URI", "example.com:443"}, {"PATH_INFO", "example.com:443"}, {"REQUEST_URI", "*"},
+		{"CONTENT_LENGTH", "5"},
+	} {
+		_, err := finish(&gateway.Environ{Vars: vars(append(change, "REQUEST_METHOD", "CONNECT")...)})
+		if err != request.ErrConnect {
+			t.Errorf("%q: %v, want ErrConnect", change, err)
+		}
+	}
+	_, err := finish(&gateway.Environ{Vars: vars("REQUEST_METHOD", "CONNECT", "HTTP_X", "\n")})
+	if !errors.Is(err, request.ErrMalformed) {
+		t.Errorf("with a malformed header: %v", err)
+	}
+}
+
+// OPTIONS * is about the server as a whole, and for no path of it.
+func TestOptionsOfTheServerHasNoPath(t *testing.T) {
+	t.Parallel()
+	env := &gateway.Environ{Vars: vars("REQUEST_METHOD", "OPTIONS", "REQUEST_URI", "*", "PATH_INFO", "*")}
+	if _, err := finish(env); err != nil || env.Vars["PATH_INFO"] != "" || env.Vars["REQUEST_URI"] != "*" {
+		t.Errorf("%q, %v", env.Vars, err)
+	}
+}
+
+// C23, C17: HAProxy puts the port into SERVER_NAME, and hosts differ in the brackets of IPv6.
+func TestAddressesHaveOneForm(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{"SERVER_NAME", "::1", "[::1]"}, {"SERVER_NAME", "[::1]:8000", "[::1]"},
+		{"SERVER_NAME", "example.com:8000", "example.com"},
+		{"SERVER_NAME", "example.com", "example.com"}, {"SERVER_NAME", ":80", "localhost"},
+		{"REMOTE_ADDR", "[::1]", "::1"}, {"REMOTE_ADDR", "::1", "::1"}, {"REMOTE_ADDR", "192.0.2.1:80", "192.0.2.1"},
+		{"REMOTE_ADDR", "192.0.2.1", "192.0.2.1"}, {"REMOTE_ADDR", "unix:", "unix:"},
+	} {
+		env := &gateway.Environ{Vars: vars(c[0], c[1])}
+		if _, err := finish(env); err != nil || env.Vars[c[0]] != c[2] {
+			t.Errorf("%s %q became %q, %v, want %q", c[0], c[1], env.Vars[c[0]], err, c[2])
+		}
+	}
+}
+
+// C1, C28: a value that has another line in it is refused under every name, but for values that
+// lawfully have lines.
+func TestNoVariableBringsAnotherLine(t *testing.T) {
+	t.Parallel()
+	var line, path, free = []string{"HTTP_X", "REMOTE_USER", "REMOTE_HOST", "SERVER_SOFTWARE",
+		"REDIRECT_HTTP_AUTHORIZATION", "Authorization",
+		"REDIRECT_REDIRECT_QUERY_STRING", "HTTP_X_CERT", "REMOTE_PORT", "HTTPS"},
+		[]string{"PATH_INFO", "SCRIPT_NAME", "SCRIPT_FILENAME", "PATH_TRANSLATED", "DOCUMENT_URI",
+			"REDIRECT_URL", "ORIG_PATH_INFO", "SSL_CLIENT_CERT"},
+		[]string{"X_CUSTOM", "HTTP", "PS1"} // of a deployer, or of a process
+	for _, c := range []struct {
+		names         []string
+		byAdd, byList bool // refused
+	}{{line, true, true}, {free, true, false}, {path, false, false}} {
+		for _, name := range c.names {
+			for _, br := range []string{"\n", "\r", "\x00"} {
+				var b, list request.Builder
+				value := "/a" + br + "b"
+				if err := b.Add(name, value); errors.Is(err, request.ErrMalformed) != (c.byAdd || br == "\x00") {
+					t.Errorf("Add(%s, %q): %v", name, value, err)
+				}
+				err := list.AddEnviron([]string{name + "=" + value})
+				if errors.Is(err, request.ErrMalformed) != (c.byList || br == "\x00") {
+					t.Errorf("AddEnviron(%s=%q): %v", name, value, err)
+				}
+			}
+		}
+	}
+}
+
+// BusyBox decodes REQUEST_URI, so that a lawful path can have a line break there.
+func TestATargetThatWasDecodedIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, br := range []string{"\n", "\r", "\r\n"} {
+		var b request.Builder
+		for _, v := range [][2]string{{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/a" + br},
+			{"REQUEST_URI", "a:b"}, {"REQUEST_URI", "/a" + br}} {
+			_ = b.Add(v[0], v[1])
+		}
+		env := new(gateway.Environ)
+		if _, err := b.Finish(env); err != nil || env.Vars["PATH_INFO"] != "/a"+br {
+			t.Errorf("%q: %q, %v", br, env.Vars, err)
+		}
+		if target, found := env.Vars["REQUEST_URI"]; found {
+			t.Errorf("REQUEST_URI is %q", target)
 		}
 	}
 }

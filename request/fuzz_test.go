@@ -18,6 +18,10 @@ func FuzzBuilder(f *testing.F) {
 	f.Add("HTTP_PROXY", "http://evil", "HTTP_CONTENT_LENGTH", "5", "HTTP_", "")
 	f.Add("REQUEST_METHOD", "G T", "PATH_INFO", "x", "SERVER_PROTOCOL", "HTTP/")
 	f.Add("REQUEST_METHOD", "get", "PATH_INFO", "/\x00", "HTTPS", "ON")
+	f.Add("REQUEST_METHOD", "CONNECT", "REQUEST_URI", "a:b", "SERVER_NAME", "::1")
+	f.Add("REQUEST_METHOD", "OPTIONS", "REQUEST_URI", "*", "PATH_INFO", "*")
+	f.Add("REQUEST_METHOD", "\x00", "SERVER_PROTOCOL", "\x00", "CONTENT_LENGTH", "\x00")
+	f.Add("REMOTE_ADDR", "[::1]:80", "X\u0085", "a\nb", "SCRIPT_FILENAME", "/a\nb")
 	f.Fuzz(func(t *testing.T, name1, value1, name2, value2, name3, value3 string) {
 		var built request.Builder
 		refused := false
@@ -37,7 +41,9 @@ func FuzzBuilder(f *testing.F) {
 			}
 		}
 		for name, value := range env.Vars {
-			if strings.HasPrefix(name, "HTTP_") && strings.ContainsAny(value, "\r\n\x00") {
+			// A method that is no token is in the Environ of a request that Finish refuses.
+			if strings.HasPrefix(name, "HTTP_") && strings.ContainsAny(value, "\r\n") || err == nil &&
+				strings.Contains(value, "\x00") {
 				t.Fatalf("%s is %q", name, value)
 			}
 		}
@@ -45,7 +51,8 @@ func FuzzBuilder(f *testing.F) {
 			t.Fatal("Finish has forgotten the error of Add")
 		}
 		if err != nil {
-			if !errors.Is(err, request.ErrMalformed) || strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			if !errors.Is(err, request.ErrMalformed) && err != request.ErrConnect ||
+				strings.ContainsFunc(err.Error(), unicode.IsControl) {
 				t.Fatalf("%d, %v", length, err)
 			}
 			return // the server answers 400
@@ -67,6 +74,13 @@ func FuzzBuilder(f *testing.F) {
 		}
 		if path := vars["PATH_INFO"]; path != "" && path[0] != '/' || strings.Contains(path, "\x00") {
 			t.Fatalf("PATH_INFO is %q", path)
+		}
+		if vars["REQUEST_METHOD"] == "CONNECT" {
+			t.Fatal("a tunnel")
+		}
+		if target := vars["REQUEST_URI"]; target != "" && target[0] != '/' && !strings.Contains(target, "://") &&
+			target+vars["REQUEST_METHOD"] != "*OPTIONS" {
+			t.Fatalf("REQUEST_URI is %q", target)
 		}
 		if env.URLScheme != "http" && env.URLScheme != "https" {
 			t.Fatalf("the scheme is %q", env.URLScheme)

@@ -20,26 +20,13 @@ func VariableOf(name string) string {
 	if !header.IsToken(name) || strings.IndexByte(name, '_') >= 0 {
 		return ""
 	}
-	b := make([]byte, 0, 64)
-	b = append(b, "HTTP_"...)
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z':
-			c -= 'a' - 'A'
-		case c == '-':
-			c = '_'
-		}
-		b = append(b, c)
-	}
-	switch variable := string(b); variable { // in another case than the table has
+	var buf [64]byte
+	variable := string(header.AppendVariable(buf[:0], name))
+	switch variable { // in another case than the table has
 	case "HTTP_PROXY", "HTTP_TRANSFER_ENCODING":
 		return ""
-	case "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE":
-		return variable[len("HTTP_"):]
-	default:
-		return variable
 	}
+	return variable
 }
 
 // HeaderOf returns the canonical name of the header that a variable stands for, the inverse of

@@ -44,3 +44,37 @@ func TestAFileIsSentByTheSystem(t *testing.T) {
 		}
 	}
 }
+
+// A first sendfile(2) that sends nothing does not say that the file is at its end: files of /proc
+// have content all the same. The caller reads, and sees.
+func TestTheSystemThatSendsNothingSaysNothingOfTheEnd(t *testing.T) {
+	t.Parallel()
+	empty := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{empty, "/proc/self/status", "/proc/version",
+		"/sys/kernel/mm/transparent_hugepage/enabled"} {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		defer f.Close()
+		conn, host := connect(t, "tcp")
+		src := &io.LimitedReader{R: f, N: 1 << 20}
+		n, ended, err := socket.SendFile(conn, src)
+		if err != nil || n == 0 && ended {
+			t.Errorf("%s: %d, %v, %v", path, n, ended, err)
+		}
+		if !ended { // what a server does then
+			if _, err := io.Copy(struct{ io.Writer }{conn}, src); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		conn.Close()
+		got, err := io.ReadAll(host)
+		if (len(got) > 0) != (path != empty) || err != nil {
+			t.Errorf("%s: %d bytes arrive, %v", path, len(got), err)
+		}
+	}
+}

@@ -27,17 +27,19 @@ type Reader struct {
 	conn net.Conn
 	raw  syscall.RawConn       // nil if conn is not a socket
 	read func(fd uintptr) bool // for raw.Read
+	look func(fd uintptr) bool // ... that does not wait
 
-	// The call of Read that is going on: its argument and its results.
-	p   []byte
-	n   int
-	err error
+	// The call of Read or IsQuiet that is going on: its argument and its results.
+	p     []byte
+	n     int
+	err   error
+	quiet bool
 }
 
 // Init makes r read from conn.
 func (r *Reader) Init(conn net.Conn) {
 	if r.conn, r.raw = conn, Raw(conn); r.raw != nil {
-		r.read = r.readFd
+		r.read, r.look = r.readFd, r.lookFd
 	}
 }
 
@@ -61,6 +63,17 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return r.n, nil
 }
 
+// IsQuiet reports whether there is nothing to read: no byte has come, and the peer has not closed
+// the connection. A byte that has come is lost. IsQuiet takes a connection that is not a socket for
+// quiet. Like Read, it is not for concurrent use.
+func (r *Reader) IsQuiet() bool {
+	if r.raw == nil {
+		return true
+	}
+	err := r.raw.Read(r.look)
+	return r.quiet && err == nil
+}
+
 // A Writer writes to a connection. Init must be called first. The other methods are not for
 // concurrent use.
 type Writer struct {
@@ -68,6 +81,7 @@ type Writer struct {
 	conn  net.Conn
 	raw   syscall.RawConn       // nil if conn is not a socket
 	write func(fd uintptr) bool // for raw.Write
+	now   func(fd uintptr) bool // ... that does not wait
 
 	// The call that is going on: its arguments and its result.
 	left []byte
@@ -78,7 +92,7 @@ type Writer struct {
 // Init makes w write to conn.
 func (w *Writer) Init(conn net.Conn) {
 	if w.conn, w.raw = conn, Raw(conn); w.raw != nil {
-		w.write = w.writeFd
+		w.write, w.now = w.writeFd, w.writeNowFd
 	}
 }
 
@@ -94,14 +108,28 @@ func (w *Writer) writeAll(p []byte, more bool) (int, error) {
 	if w.raw == nil {
 		return w.conn.Write(p)
 	}
+	return w.writeBy(w.write, p, more)
+}
+
+// writeBy writes p by a function for raw.Write.
+func (w *Writer) writeBy(write func(fd uintptr) bool, p []byte, more bool) (int, error) {
 	w.left, w.more, w.err = p, more, nil
-	err := w.raw.Write(w.write)
+	err := w.raw.Write(write)
 	n := len(p) - len(w.left)
 	w.left = nil
 	if err == nil && w.err != nil {
 		err = os.NewSyscallError("write", w.err)
 	}
 	return n, err
+}
+
+// WriteNow writes what the connection takes of p without a wait, and returns how much that is.
+// Write then does the rest. WriteNow writes nothing to a connection that is not a socket.
+func (w *Writer) WriteNow(p []byte) (n int, err error) {
+	if w.raw == nil {
+		return 0, nil
+	}
+	return w.writeBy(w.now, p, false)
 }
 
 // WriteBuffers writes bufs as bufs.WriteTo does, in one system call where the connection is a

@@ -150,3 +150,54 @@ func TestReaderAndWriter(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatDoesNotWait(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"tcp", "unix"} {
+		ours, theirs := connect(t, network)
+		_ = theirs.SetDeadline(time.Now().Add(20 * time.Second)) // a test that fails ends
+		var r socket.Reader
+		var w socket.Writer
+		r.Init(ours)
+		w.Init(ours)
+		isSocket := socket.Raw(ours) != nil
+		if !r.IsQuiet() {
+			t.Errorf("%s: nothing has come, and it is not quiet", network)
+		}
+		if n, err := w.WriteNow([]byte("hello")); err != nil || n != 5 && isSocket {
+			t.Errorf("%s: %d bytes, %v", network, n, err)
+		}
+		large := make([]byte, 64<<20)
+		if n, err := w.WriteNow(large); err != nil || n == len(large) || n == 0 && isSocket {
+			t.Errorf("%s: of %d bytes %d, %v", network, len(large), n, err)
+		}
+		if _, err := theirs.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		awaitNoise(t, &r, isSocket)
+		theirs.Close()
+		awaitNoise(t, &r, isSocket)
+		ours.Close()
+		if _, err := w.WriteNow([]byte("hello")); isSocket && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: closed: %v", network, err)
+		}
+		if isSocket && r.IsQuiet() {
+			t.Errorf("%s: closed, and quiet", network)
+		}
+		r.Init(struct{ net.Conn }{ours})
+		w.Init(struct{ net.Conn }{ours})
+		if n, err := w.WriteNow([]byte("hello")); !r.IsQuiet() || n != 0 || err != nil {
+			t.Errorf("%s: no socket, and %d bytes, %v", network, n, err)
+		}
+	}
+}
+
+// awaitNoise waits until r is not quiet.
+func awaitNoise(t *testing.T, r *socket.Reader, isSocket bool) {
+	t.Helper()
+	for begin := time.Now(); isSocket && r.IsQuiet(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatal("it stays quiet")
+		}
+	}
+}

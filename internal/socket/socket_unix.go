@@ -43,3 +43,17 @@ func (w *Writer) writeFd(fd uintptr) bool {
 	}
 	return true
 }
+
+// writeNowFd is writeFd that does not wait.
+func (w *Writer) writeNowFd(fd uintptr) bool {
+	w.writeFd(fd)
+	return true
+}
+
+// lookFd finds out whether there is nothing to read. A byte that there is gets lost.
+func (r *Reader) lookFd(fd uintptr) bool {
+	var b [1]byte
+	_, err := Read(fd, b[:])
+	r.quiet = err == syscall.EAGAIN
+	return true
+}

@@ -98,7 +98,10 @@ func Vars(r *http.Request, path, length string) (vars [][2]string) {
 		{"CONTENT_LENGTH", length}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"SERVER_SOFTWARE", "testhost/1"},
 		{"SERVER_PROTOCOL", r.Proto}, {"SERVER_NAME", name}, {"SERVER_PORT", port}, {"REMOTE_ADDR", client},
 		{"REQUEST_METHOD", r.Method}, {"REQUEST_URI", r.RequestURI}, {"SCRIPT_NAME", Mount}, {"PATH_INFO", path},
-		{"QUERY_STRING", r.URL.RawQuery}, {"CONTENT_TYPE", r.Header.Get("Content-Type")},
+		{"QUERY_STRING", r.URL.RawQuery}, {"CONTENT_TYPE", ""},
+	}
+	for _, value := range r.Header["Content-Type"] {
+		vars = append(vars, [2]string{"CONTENT_TYPE", value})
 	}
 	if r.Host != "" {
 		vars = append(vars, [2]string{"HTTP_HOST", r.Host})

@@ -32,6 +32,7 @@ const (
 	oneshotOut  = "internal/oneshot/transport.go"
 	connections = "internal/acceptor/conn.go"
 	accepting   = "internal/acceptor/acceptor.go"
+	numbers     = "internal/errno/errno.go"
 	deciding    = "serve/decide.go"
 	running     = "serve/serve.go"
 	unixSockets = "serve/unix.go"

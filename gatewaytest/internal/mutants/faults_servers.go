@@ -85,11 +85,26 @@ var serverFaults = []place{
 		{"what follows a body hides the end of the host", `_, _ = c.in.Discard(c.in.Buffered())`, `return`,
 			"TestDoneWhenTheHostSendsMoreThanTheBody"},
 	}},
+	{repeats, "withRepeats", []change{
+		{"what the program has set is lost", `firsts[name] == entry`, `firsts[name] != ""`,
+			"TestRepeatedVariablesOfFcgiwrapAllArrive"},
+		{"what the program has unset is there", `strings.Cut(entry, "="); isUnchanged[name] { list`,
+			`strings.Cut(entry, "="); isUnchanged[name] || name == "HTTP_COOKIE" { list`,
+			"TestRepeatedVariablesOfFcgiwrapAllArrive"},
+	}},
+	{quirk, "split", []change{
+		{"OPTIONS * has no path below the prefix", `path == "*" && env.Vars["REQUEST_METHOD"] == "OPTIONS"`, `false`,
+			"TestPathsAreWhatTheRuleSays"},
+	}},
 	{lintEnviron, "(*input).check", []change{
 		{"a Read of nothing may come once more", `in.idle == maxIdle`, `in.idle == maxIdle+1`,
 			"TestEachMistakeIsFoundAndNothingElse"},
 		{"a Read of nothing may come once less", `in.idle == maxIdle`, `in.idle == maxIdle-1`,
 			"TestNothingChangesForACorrectPair"},
+	}},
+	{sendfile, "SendFile", []change{
+		{"a sendfile that sends nothing ends the file", `err == nil && n > 0`, `err == nil`,
+			"TestTheSystemThatSendsNothingSaysNothingOfTheEnd"},
 	}},
 	{oneshotOut, "(*conn).Flush", []change{
 		{"the head is sent with each block", `c.head, c.block = nil, nil`, `c.block = nil`,
@@ -145,6 +160,12 @@ var serverFaults = []place{
 	{connections, "(*Conn).Drain", []change{
 		{"what the peer sends is not read", `_, _ = io.CopyN(io.Discard, r, min(size, request.DrainBytes))`, ``,
 			"TestThePeerReadsTheResponseAfterADrain"},
+	}},
+	{numbers, "IsHangUp", []change{
+		{"a reset is no hang-up", `isAny(err, reset) ||`, ``,
+			"TestAResetIsKnownByAReadAndAWrite"},
+		{"a broken pipe is no hang-up", `|| isAny(err, broken)`, ``,
+			"TestAPipeThatNobodyReadsIsAHangUp"},
 	}},
 	{scgi, "readVars", []change{
 		{"the first variable is lost",
