@@ -43,8 +43,10 @@ func Serve(l net.Listener, app gateway.Application) error {
 //
 // Each connection has one request and is closed after it. So IdleTimeout has no effect, and
 // MaxRequests has one only if it is less than MaxConns. A packet of the protocol has less than 64
-// KiB of variables, whatever MaxHeaderBytes allows. A request has a CONTENT_LENGTH or no body; one
-// that says it is chunked gets a 411.
+// KiB of variables, whatever MaxHeaderBytes allows. A request has a CONTENT_LENGTH, or chunks, which
+// the server decodes, or no body. HTTP_TRANSFER_ENCODING is then "chunked", as with every server
+// here that has decoded a body, and trailers are dropped. uWSGI's router sends chunks with
+// http-chunked-input. A request in another transfer coding gets a 411.
 //
 // A response that was cut off ends with a reset of the connection over TCP. Over a Unix socket the
 // host can tell only by a Content-Length.

@@ -18,6 +18,7 @@ var protocol = oneshot.Protocol{
 	Name:       "uwsgi",
 	ReadVars:   readVars,
 	AppendHead: appendHead,
+	Chunks:     true, // uWSGI's router does so, with http-chunked-input
 }
 
 // Errors for which the connection is closed: the host does not speak uwsgi, or does not send a

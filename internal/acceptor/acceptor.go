@@ -58,7 +58,8 @@ func (s *Server) Context() context.Context {
 
 // Serve accepts connections from l and calls handle for each, on a goroutine of its own. A
 // connection counts until it is closed, by handle or by another goroutine to which handle has left
-// it.
+// it. The header of a proxyprotocol.Conn is read first, on the same goroutine; handle never sees a
+// connection with a wrong one.
 //
 // While limit connections are open on all listeners together, Serve accepts no more. They wait in
 // the kernel, where another process may take them. When several listeners are in Accept for the
@@ -106,12 +107,16 @@ func (s *Server) Serve(l net.Listener, limit int, logger *log.Logger, handle fun
 			continue
 		}
 		delay = 0
-		c := &Conn{Conn: conn, s: s}
+		c := newConn(conn, s)
 		if !s.addConn(c, limit) {
 			conn.Close()
 			return gateway.ErrShutdown
 		}
-		go handle(c)
+		go func() {
+			if c.readHeader(logger) {
+				handle(c)
+			}
+		}()
 	}
 }
 
@@ -249,8 +254,11 @@ func (s *Server) stop(all bool) {
 	for c := range s.conns {
 		c.mu.Lock()
 		if all {
+			if c.state == busy {
+				EndByReset(c.Conn) // a response that goes on must not look whole
+			}
 			c.Conn.Close()
-		} else if c.timer == nil {
+		} else if c.until.IsZero() {
 			c.closeSoon()
 		}
 		c.mu.Unlock()

@@ -76,7 +76,7 @@ func inBubble(t *testing.T, limit int, f func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, l: newListener(), conns: make(chan *acceptor.Conn, 100), done: make(chan error, 1)}
 		go func() {
-			b.done <- b.s.Serve(b.l, limit, log.New(&b.log, "", 0), func(c *acceptor.Conn) { b.conns <- c })
+			b.done <- b.serveOn(b.l, limit)
 		}()
 		synctest.Wait()
 		f(b)
@@ -85,6 +85,10 @@ func inBubble(t *testing.T, limit int, f func(b *bubble)) {
 			t.Errorf("Serve returned %v, want ErrShutdown", err)
 		}
 	})
+}
+
+func (b *bubble) serveOn(l net.Listener, limit int) error {
+	return b.s.Serve(l, limit, log.New(&b.log, "", 0), func(c *acceptor.Conn) { b.conns <- c })
 }
 
 // isClosed reports whether the other end of a connection has been closed.
@@ -252,6 +256,14 @@ func TestStopWithAConnectionThatWaitsForItsPlace(t *testing.T) {
 			if got, want := len(b.conns) == 1, stop == "Shutdown"; got != want || isClosed(waiting) == want {
 				t.Errorf("after %s it is handled: %v, want %v", stop, got, want)
 			}
+			time.Sleep(1900 * time.Millisecond)
+			if stop == "Shutdown" && isClosed(waiting) {
+				t.Error("it is closed before a request may have come")
+			}
+			time.Sleep(101 * time.Millisecond)
+			if !isClosed(waiting) {
+				t.Error("it has sent nothing, and is not closed")
+			}
 			for len(b.conns) > 0 {
 				(<-b.conns).Close()
 			}
@@ -263,6 +275,50 @@ func TestStopWithAConnectionThatWaitsForItsPlace(t *testing.T) {
 	}
 }
 
+// A lateListener has a connection in its hands when the server closes it.
+type lateListener struct {
+	*listener
+	conn net.Conn
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	_, err := l.listener.Accept()
+	if conn := l.conn; conn != nil {
+		l.conn = nil
+		time.Sleep(10 * time.Millisecond) // the server has looked through its connections
+		return conn, nil
+	}
+	return nil, err
+}
+
+// The host would not send the request again: the connection is served, and is closed only if no
+// request comes.
+func TestStopWithAConnectionThatAcceptReturnsAfterIt(t *testing.T) {
+	inBubble(t, 1, func(b *bubble) {
+		peer, conn := net.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			l := &lateListener{newListener(), conn}
+			done <- b.s.Serve(l, 1, nil, func(c *acceptor.Conn) { b.conns <- c })
+		}()
+		synctest.Wait()
+		go func() { _ = b.s.Shutdown(context.Background()) }()
+		c := <-b.conns
+		time.Sleep(1900 * time.Millisecond)
+		if isClosed(peer) {
+			t.Error("it is closed before a request may have come")
+		}
+		time.Sleep(101 * time.Millisecond)
+		if !isClosed(peer) {
+			t.Error("it has sent nothing, and is not closed")
+		}
+		c.Close()
+		if err := <-done; !errors.Is(err, gateway.ErrShutdown) {
+			t.Errorf("Serve returned %v, want ErrShutdown", err)
+		}
+	})
+}
+
 // Shutdown closes an idle connection after half a second, a connection that has sent nothing or a
 // part of a request after two, and waits for the others.
 func TestShutdownByState(t *testing.T) {
@@ -272,15 +328,15 @@ func TestShutdownByState(t *testing.T) {
 			peer net.Conn
 		}
 		open := func() end { peer := b.l.connect(); return end{<-b.conns, peer} }
-		fresh, idle, busy, late, again, begun := open(), open(), open(), open(), open(), open()
-		for _, c := range []end{idle, again, begun} {
+		fresh, idle, busy, late, again, begun, kept := open(), open(), open(), open(), open(), open(), open()
+		for _, c := range []end{idle, again, begun, kept} {
 			c.SetBusy()
 			c.SetIdle()
 		}
 		busy.SetBusy()
-		shut := make(chan error, 1)
-		start := time.Now()
-		go func() { shut <- b.s.Shutdown(context.Background()) }()
+		shut := make(chan error, 2)
+		start := time.Now().Add(time.Hour) // for which all are kept
+		shutdown := func() { shut <- b.s.Shutdown(context.Background()) }
 		closed := func(c end) bool {
 			_ = c.peer.SetReadDeadline(time.Now().Add(time.Nanosecond))
 			_, err := c.peer.Read(make([]byte, 1))
@@ -290,13 +346,15 @@ func TestShutdownByState(t *testing.T) {
 			t.Helper()
 			time.Sleep(time.Until(start.Add(ms*time.Millisecond + 10)))
 			for name, c := range map[string]end{
-				"fresh": fresh, "idle": idle, "busy": busy, "late": late, "again": again, "begun": begun,
+				"fresh": fresh, "idle": idle, "busy": busy, "late": late, "again": again, "begun": begun, "kept": kept,
 			} {
 				if got, want := closed(c), slices.Contains(want, c); got != want {
 					t.Errorf("after %d ms the connection %s is closed: %v", ms, name, got)
 				}
 			}
 		}
+		at(-1)
+		go shutdown()
 		at(400)
 		if b.s.Context().Err() != nil {
 			t.Error("the context has ended")
@@ -304,35 +362,65 @@ func TestShutdownByState(t *testing.T) {
 		again.SetBusy() // its next request was on its way
 		again.SetIdle()
 		begun.SetFresh() // a part of a request has come
-		at(500, idle)
-		if idle.SetBusy() || idle.SetFresh() {
+		// What says nothing new gives no more time.
+		go shutdown()
+		kept.SetIdle()
+		fresh.SetFresh()
+		begun.SetFresh()
+		at(500, idle, kept)
+		idle.SetIdle() // after its owner has seen that it is closed
+		if idle.SetBusy() || idle.SetFresh() || idle.SetBusy() {
 			t.Error("a request may begin on a connection that was closed")
 		}
-		at(890, idle)
-		at(901, idle, again)
-		at(1900, idle, again)
+		at(890, idle, kept)
+		at(901, idle, again, kept)
+		at(1900, idle, again, kept)
 		if !late.SetBusy() {
 			t.Error("a request that was on its way may not begin")
 		}
-		at(2000, idle, again, fresh)
-		at(2390, idle, again, fresh)
-		at(2401, idle, again, fresh, begun)
+		at(2000, idle, again, kept, fresh)
+		at(2390, idle, again, kept, fresh)
+		at(2401, idle, again, kept, fresh, begun)
 		if fresh.SetBusy() {
 			t.Error("a request may begin on a connection that was closed")
 		}
-		at(3600_000, idle, again, fresh, begun)
+		at(3600_000, idle, again, kept, fresh, begun)
 		if len(shut) > 0 {
 			t.Fatal("Shutdown does not wait")
 		}
 		busy.SetIdle()
-		at(3600_499, idle, again, fresh, begun)
-		at(3600_501, idle, again, fresh, begun, busy)
-		for _, c := range []end{busy, late, idle, fresh, again, begun} {
+		at(3600_499, idle, again, kept, fresh, begun)
+		at(3600_501, idle, again, kept, fresh, begun, busy)
+		for _, c := range []end{busy, late, idle, fresh, again, begun, kept} {
 			c.Close()
 		}
-		if err := <-shut; err != nil {
-			t.Error(err)
+		for range 2 {
+			if err := <-shut; err != nil {
+				t.Error(err)
+			}
 		}
+	})
+}
+
+// The timer may have expired, and wait for the lock, while a request ends and gets its connection
+// more time.
+func TestATimerThatComesTooLateClosesNothing(t *testing.T) {
+	inBubble(t, 10, func(b *bubble) {
+		end := b.l.connect()
+		c := <-b.conns
+		go func() { _ = b.s.Shutdown(context.Background()) }()
+		synctest.Wait()
+		c.SetBusy()
+		c.Expire()
+		if isClosed(end) {
+			t.Error("a request was cut off")
+		}
+		c.SetIdle()
+		c.Expire()
+		if isClosed(end) || !c.SetBusy() {
+			t.Error("a connection was closed before its time")
+		}
+		c.Close()
 	})
 }
 

@@ -3,27 +3,74 @@ package acceptor
 import (
 	"errors"
 	"io"
+	"log"
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/errno"
+	"example.com/gateway/internal/proxyprotocol"
 	"example.com/gateway/request"
 )
 
 // A Conn is a connection that a Server has accepted. SetFresh, SetBusy and SetIdle tell the server
 // what is going on on the connection; Close and Reset give its place back.
 type Conn struct {
-	net.Conn
-	s    *Server
-	once sync.Once // for Close
+	net.Conn                     // the socket, also if there is a header
+	header   *proxyprotocol.Conn // nil if the connection begins without one
+	s        *Server
+	once     sync.Once // for Close
 
 	mu    sync.Mutex
 	state state
-	timer *time.Timer // closes the connection when the server stops; nil before the stop
-	until time.Time   // when timer may do so
+	until time.Time // when the server that stops may close the connection; zero before the stop
+}
+
+func newConn(conn net.Conn, s *Server) *Conn {
+	if header, ok := conn.(*proxyprotocol.Conn); ok {
+		return &Conn{Conn: header.Conn, header: header, s: s}
+	}
+	return &Conn{Conn: conn, s: s}
+}
+
+// readHeader reads the header, if there is to be one. If it is wrong, readHeader closes the
+// connection, says so in the log, and returns false. There is no line for a peer that has sent
+// nothing, since many load balancers do no more to see that the server lives, and none if the
+// server itself has closed the connection, to stop.
+func (c *Conn) readHeader(logger *log.Logger) bool {
+	if c.header == nil {
+		return true
+	}
+	err := c.header.ReadHeader()
+	if err == nil {
+		return true
+	}
+	isQuiet := err == io.EOF || errno.IsHangUp(err) || errors.Is(err, net.ErrClosed)
+	if !isQuiet && logger != nil {
+		logger.Printf("gateway: no PROXY header from %v, and its connection is closed: %v",
+			c.Conn.RemoteAddr(), err)
+	}
+	c.Close()
+	return false
+}
+
+// RemoteAddr implements net.Conn: it is the client's address, as the header has it if there is one.
+// That of the embedded Conn is the proxy's.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.header != nil {
+		return c.header.RemoteAddr()
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// LocalAddr implements net.Conn: it is the address to which the client has connected.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.header != nil {
+		return c.header.LocalAddr()
+	}
+	return c.Conn.LocalAddr()
 }
 
 // A state is what is going on on a connection. A connection leaves the state ending never, and no
@@ -43,6 +90,11 @@ const (
 	freshTime = 2 * time.Second
 	idleTime  = 500 * time.Millisecond // a host that reuses a connection does so at once
 )
+
+// BreakPause is how long a server waits between the last bytes of a response that was cut off and
+// the end of the connection. lighttpd and Apache's mod_proxy_uwsgi may take a response for whole
+// whose last bytes and end reach them at once.
+const BreakPause = time.Millisecond
 
 // SetFresh says that the peer has begun to send a request. It returns false if the server has
 // stopped and closed the connection.
@@ -71,26 +123,21 @@ func (c *Conn) set(to state) bool {
 	return true
 }
 
-// closeSoon has the connection closed after the time that its state has. c.mu is held.
+// closeSoon has the connection closed after the time that its state has, unless it is busy then.
+// c.mu is held.
 func (c *Conn) closeSoon() {
 	wait := freshTime
-	switch c.state {
-	case busy, ending:
-		return
-	case idle:
+	if c.state == idle {
 		wait = idleTime
 	}
 	c.until = time.Now().Add(wait)
-	if c.timer == nil {
-		c.timer = time.AfterFunc(wait, c.expire)
-	} else {
-		c.timer.Reset(wait)
-	}
+	time.AfterFunc(wait, c.expire)
 }
 
-// expire closes the connection if no request is going on and its time is over. It sets no deadline:
-// deadlines are the protocol's. The goroutine that reads from the connection finds it closed, and
-// calls its Close.
+// expire closes the connection if no request is going on and the connection's time is over. The time
+// is not over if the connection has got more of it since the timer was set. No deadline is set:
+// deadlines are the protocol's. The goroutine that reads from the connection finds the connection
+// closed, and calls Close.
 func (c *Conn) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,10 +160,16 @@ func (c *Conn) Close() error {
 // can tell. A Unix socket has no reset: there the peer can tell only by the response's own length
 // or end.
 func (c *Conn) Reset() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	EndByReset(c.Conn)
+	c.Close()
+}
+
+// EndByReset makes a reset of the close of c that follows, over TCP. c may be a *net.TCPConn, or
+// have one embedded.
+func EndByReset(c net.Conn) {
+	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
-	c.Close()
 }
 
 // CloseWrite closes the sending half, so that the peer knows that nothing more comes. It returns an
@@ -145,11 +198,11 @@ func (c *Conn) Drain(r io.Reader, size int64) {
 // error is not worth a line in the log.
 func IsHangUp(err error) bool {
 	for _, end := range []error{
-		io.EOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE, os.ErrDeadlineExceeded, gateway.ErrDisconnected,
+		io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, gateway.ErrDisconnected,
 	} {
 		if errors.Is(err, end) {
 			return true
 		}
 	}
-	return false
+	return errno.IsHangUp(err)
 }

@@ -93,6 +93,36 @@ func TestResetIsAnErrorOfThePeersReadOverTCP(t *testing.T) {
 	}
 }
 
+// A response that goes on when the server is closed must not look whole.
+func TestCloseResetsAConnectionThatIsBusy(t *testing.T) {
+	t.Parallel()
+	for _, isBusy := range []bool{true, false} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s acceptor.Server
+		conns := make(chan *acceptor.Conn, 1)
+		go func() { _ = s.Serve(l, 1, nil, func(c *acceptor.Conn) { conns <- c }) }()
+		peer, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		_ = peer.SetDeadline(time.Now().Add(30 * time.Second))
+		c := <-conns
+		c.SetBusy()
+		if !isBusy {
+			c.SetIdle()
+		}
+		_ = s.Close()
+		if _, err := peer.Read(make([]byte, 1)); errors.Is(err, syscall.ECONNRESET) != isBusy {
+			t.Errorf("busy %v: the peer's read returns %v", isBusy, err)
+		}
+		c.Close()
+	}
+}
+
 // The peer sends all that it wants to, and only then reads the response.
 func TestThePeerReadsTheResponseAfterADrain(t *testing.T) {
 	t.Parallel()

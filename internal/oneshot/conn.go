@@ -27,10 +27,11 @@ type conn struct {
 	body request.Body
 
 	// The way out, which belongs to the goroutine of Respond.
-	w     socket.Writer
-	head  []byte // held back until Flush or End
-	block []byte // held back behind the head, by reference
-	whole bool   // the response is whole, and all of it is sent
+	w      socket.Writer
+	head   []byte // held back until Flush or End
+	block  []byte // held back behind the head, by reference
+	whole  bool   // the response is whole, and all of it is sent
+	failed bool   // to send failed: the host has left
 
 	endsByClose bool // the head has no length: the response ends with the connection
 
@@ -39,10 +40,11 @@ type conn struct {
 	r       socket.Reader
 	in      *bufio.Reader // of r
 
-	mu        sync.Mutex // guards the rest
-	left      int64      // bytes of the body that are still to be read from in
-	isWatched bool       // the application has asked for the Context's end
-	isOver    bool       // the response has ended
+	mu         sync.Mutex // guards the rest
+	left       int64      // bytes of the body that are still to be read from in
+	isWatched  bool       // the application has asked for the Context's end
+	isAnswered bool       // the end of a whole response is being sent, or was
+	isOver     bool       // the response has ended
 }
 
 // inSize is the size of in, which holds the variables of most requests.
@@ -76,12 +78,13 @@ func (c *conn) respond(vars *request.Builder, err error) {
 	length, refusal := vars.Finish(env)
 	c.serverProtocol = env.Vars["SERVER_PROTOCOL"]
 	inFlight := s.inFlight.Add(1)
+	isChunked := length < 0 && s.protocol.isChunked(env)
 	switch {
 	case err != nil:
 		refusal = err
 	case refusal != nil:
-	case length < 0 && request.IsChunked(env):
-		refusal = request.ErrLengthRequired // from uWSGI's router, which passes chunks on undecoded
+	case length < 0 && request.IsChunked(env) && !isChunked:
+		refusal = request.ErrLengthRequired
 	case inFlight > int64(s.limits.MaxRequests):
 		refusal = request.ErrOverloaded
 	}
@@ -90,12 +93,16 @@ func (c *conn) respond(vars *request.Builder, err error) {
 		app = request.Refuse(refusal)
 	}
 	switch {
-	case refusal != nil && (length < 0 || errors.Is(refusal, request.ErrMalformed)):
+	case isChunked, refusal != nil && (length < 0 || errors.Is(refusal, request.ErrMalformed)):
 		c.left = math.MaxInt64 // all that the host sends
 	case length > 0: // without a length there is no body, as hosts never close their sending half
 		c.left = length
 	}
-	c.body.Init((*bodyReader)(c), c.left, request.NoLimit)
+	if isChunked {
+		c.initChunks()
+	} else {
+		c.body.Init((*bodyReader)(c), c.left, request.NoLimit)
+	}
 	defer func() { // also when the application ends its goroutine
 		s.inFlight.Add(-1)
 		c.ctx.Cancel(gateway.ErrEnded)

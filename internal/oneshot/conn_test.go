@@ -83,7 +83,14 @@ func TestWhatIsRefused(t *testing.T) {
 				{"a negative length", "400", "CONTENT_LENGTH", p.request("-1")},
 				{"a length with a sign", "400", "CONTENT_LENGTH", p.request("+5")},
 				{"two lengths", "400", "CONTENT_LENGTH is there twice", p.request("5", "CONTENT_LENGTH", "6")},
-				{"raw chunks", "411", "unknown length", p.request("", "HTTP_TRANSFER_ENCODING", "chunked")},
+				{"raw chunks in another coding", "411", "unknown length", p.request("", "HTTP_TRANSFER_ENCODING", "gzip, chunked")},
+				{"a tunnel", "501", "tunnel", p.request("2000000", "REQUEST_METHOD", "-", "REQUEST_METHOD", "CONNECT")},
+				{"a target that is no path", "400", "REQUEST_URI", p.request("2000000", "REQUEST_URI", "a:b")},
+				// nginx with scgi_request_buffering off has in CONTENT_LENGTH what has come.
+				{"a length of nothing beside the client's", "400", "CONTENT_LENGTH is not what the client has sent",
+					p.request("0", "HTTP_CONTENT_LENGTH", "9")},
+				{"a length of a part beside the client's", "400", "CONTENT_LENGTH is not what the client has sent",
+					p.request("4", "HTTP_CONTENT_LENGTH", "9")},
 				{"no method", "400", "no REQUEST_METHOD", p.request("2000000", "REQUEST_METHOD", "-")},
 				{"CR LF in a header", "400", "line break", p.request("2000000", "HTTP_X", "a\r\nb")},
 				{"a line break in a name", "400", "header's name", p.request("2000000", "HTTP_X\nY", "a")},
@@ -102,6 +109,10 @@ func TestWhatIsRefused(t *testing.T) {
 				r.log.mu.Lock()
 				r.log.b.Reset()
 				r.log.mu.Unlock()
+			}
+			answer := r.ask(p.request("", "HTTP_TRANSFER_ENCODING", "chunked") + "0\r\n\r\n")
+			if strings.Contains(answer, " 411 ") != (p.name == "scgi") {
+				t.Errorf("chunks over %s: %q", network, answer)
 			}
 			if answer := r.ask(p.request("1000") + strings.Repeat("x", 1000)); body(answer) != "hello" {
 				t.Errorf("a body as large as may be: %q", answer)
@@ -191,13 +202,20 @@ func TestAWholeResponseBeforeGoexitStaysWhole(t *testing.T) {
 					switch env.Vars["PATH_INFO"] {
 					case "/call":
 						runtime.Goexit()
+					case "/written":
+						w, err := start("200 OK", gateway.Headers{{"Content-Length", "5"}}, nil)
+						if err != nil {
+							return nil, err
+						}
+						_, _ = io.WriteString(w, "hello")
+						runtime.Goexit()
 					case "/stream":
 						body = gateway.Reader(strings.NewReader("hello"), 2)
 					}
 					return ok(start, gateway.OnClose(body, func() error { runtime.Goexit(); return nil }))
 				})
 			for path, want := range map[string]string{"/call": "500 Internal Server Error\n",
-				"/text": "hello", "/stream": "hello"} {
+				"/written": "hello", "/text": "hello", "/stream": "hello"} {
 				for range 20 {
 					answer := r.ask(p.request("100000", "PATH_INFO", path) + strings.Repeat("x", 100000))
 					if body(answer) != want {
@@ -205,8 +223,8 @@ func TestAWholeResponseBeforeGoexitStaysWhole(t *testing.T) {
 					}
 				}
 			}
-			if n := strings.Count(r.log.String(), "the application ended its goroutine"); n != 60 {
-				t.Errorf("over %s the log has %d lines of 60", network, n)
+			if n := strings.Count(r.log.String(), "the application ended its goroutine"); n != 80 {
+				t.Errorf("over %s the log has %d lines of 80", network, n)
 			}
 		}
 	})

@@ -1,11 +1,14 @@
 package oneshot
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"os"
+	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/chunks"
 	"example.com/gateway/request"
 )
 
@@ -50,6 +53,21 @@ func (c *conn) beginRead() bool {
 	return true
 }
 
+// initChunks makes the body what the chunks have.
+func (c *conn) initChunks() {
+	c.body.Init(chunks.NewReader(bufio.NewReaderSize((*bodyReader)(c), inSize), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.left = 0
+		c.watchIfReady()
+	}), -1, c.s.limits.MaxBodyBytes)
+}
+
+// isChunked reports whether the body is in chunks that the protocol decodes, and nothing else.
+func (p *Protocol) isChunked(env *gateway.Environ) bool {
+	return p.Chunks && strings.EqualFold(env.Vars["HTTP_TRANSFER_ENCODING"], "chunked")
+}
+
 // A remainder is a conn that reads the bytes of the body that the application has not read. A
 // goroutine that the application has left in Read, as httputil.ReverseProxy does, gets the next
 // bytes, and a remainder those that follow.
@@ -79,13 +97,18 @@ func (c *conn) watchIfReady() {
 
 // awaitEnd waits for the end of the connection, and then ends the Context. The host is gone then,
 // even if it has closed only its sending half: these protocols have no use for half a connection.
+// A host that has its answer may go.
 func (c *conn) awaitEnd() {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	c.setReadDeadline(0)
 	for {
 		if _, err := c.in.Peek(1); err != nil {
-			c.ctx.Cancel(request.Disconnected(err))
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if !c.isAnswered {
+				c.ctx.Cancel(request.Disconnected(err))
+			}
 			return
 		}
 		_, _ = c.in.Discard(c.in.Buffered()) // the host has sent more than the body

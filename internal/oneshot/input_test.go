@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,7 +80,10 @@ func TestDoneTellsThatTheHostIsGone(t *testing.T) {
 					done = env.Context().Done()
 					asked <- struct{}{}
 				}
-				io.Copy(io.Discard, env.Input)
+				b, _ := io.ReadAll(env.Input)
+				if path := env.Vars["PATH_INFO"]; string(b) != "body" && (path == "/first" || path == "/last") {
+					t.Errorf("%s: the body is %q", path, b)
+				}
 				if done == nil {
 					done = env.Context().Done()
 				}
@@ -119,6 +125,58 @@ func TestDoneTellsThatTheHostIsGone(t *testing.T) {
 	})
 }
 
+// A host that has its answer may go: what the application still has to do is not in vain.
+func TestAHostThatGoesWithItsAnswerEndsNoContext(t *testing.T) {
+	each(t, func(t *testing.T, p *protocol) {
+		gone, cause := make(chan struct{}), make(chan error, 1)
+		r := p.start(t, "tcp", request.Limits{},
+			func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				env.Context().Done()
+				body, err := ok(start, gateway.Text("hello"))
+				return gateway.OnClose(body, func() error {
+					<-gone
+					time.Sleep(50 * time.Millisecond) // whoever waits for the host has seen that
+					cause <- context.Cause(env.Context())
+					return nil
+				}), err
+			})
+		c := r.dial()
+		io.WriteString(c, p.request("0"))
+		if n, err := io.ReadAtLeast(c, make([]byte, 1000), 5); err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		c.Close()
+		close(gone)
+		if err := <-cause; err != nil {
+			t.Errorf("the Context has ended with %v", err)
+		}
+	})
+}
+
+func TestWhoWaitsForTheHostReadsNothingOfTheBody(t *testing.T) {
+	each(t, func(t *testing.T, p *protocol) {
+		r := p.start(t, "tcp", request.Limits{},
+			func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				env.Context().Done()
+				time.Sleep(20 * time.Millisecond) // whoever would read it has done so
+				read := make(chan string, 1)
+				go func() {
+					b, err := io.ReadAll(env.Input)
+					read <- fmt.Sprint(string(b), err)
+				}()
+				select {
+				case b := <-read:
+					return ok(start, gateway.Text(b))
+				case <-time.After(5 * time.Second):
+					return ok(start, gateway.Text("nothing"))
+				}
+			})
+		if got := body(r.ask(p.request("4") + "body")); got != "body<nil>" {
+			t.Errorf("the application reads %q", got)
+		}
+	})
+}
+
 // Bytes after the body reach nobody, and do not hide the end of the connection.
 func TestDoneWhenTheHostSendsMoreThanTheBody(t *testing.T) {
 	each(t, func(t *testing.T, p *protocol) {
@@ -143,6 +201,49 @@ func TestDoneWhenTheHostSendsMoreThanTheBody(t *testing.T) {
 			t.Errorf("the cause is %v", err)
 		}
 	})
+}
+
+// While the application works, the host may be silent for any time: no time-out of a read is one of
+// the request.
+func TestAHostThatWaitsForTheAnswerIsNotGone(t *testing.T) {
+	for _, size := range []int{0, 5} {
+		var err, cause error
+		app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+			_, err = io.Copy(io.Discard, env.Input)
+			select {
+			case <-env.Context().Done():
+			case <-time.After(time.Hour):
+			}
+			cause = context.Cause(env.Context())
+			return ok(start, gateway.Text("hello"))
+		}
+		inBubble(t, request.Limits{}, app, func(b *bubble) {
+			go io.WriteString(b.host, b.p.request(fmt.Sprint(size))+strings.Repeat("x", size))
+			answer, rerr := io.ReadAll(b.host)
+			if body(string(answer)) != "hello" || rerr != nil || err != nil || cause != nil {
+				b.t.Errorf("a body of %d: %q, %v; Read: %v; the cause is %v", size, answer, rerr, err, cause)
+			}
+		})
+	}
+}
+
+// A request whose application never asks for the end of the Context has no goroutine that waits for
+// the host.
+// Who waits was begun by watchIfReady, which the stack of a goroutine says also before it runs.
+func TestNobodyWaitsForTheHostUnasked(t *testing.T) { // not parallel: goroutines of all tests are looked at
+	for i := range protocols {
+		p := &protocols[i]
+		r := p.start(t, "tcp", request.Limits{},
+			func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				io.Copy(io.Discard, env.Input)
+				stacks := make([]byte, 1<<20)
+				stacks = stacks[:runtime.Stack(stacks, true)]
+				return ok(start, gateway.Text(fmt.Sprint(strings.Contains(string(stacks), "watchIfReady"))))
+			})
+		if got := body(r.ask(p.request("4") + "body")); got != "false" {
+			t.Errorf("%s: somebody waits: %s", p.name, got)
+		}
+	}
 }
 
 func TestReadTimeoutIsForTheNextBytes(t *testing.T) {
@@ -233,12 +334,51 @@ func TestTheAnswerToABodyThatIsTooSlowArrives(t *testing.T) {
 			io.WriteString(c, p.request("1000000")+"xyz")
 			br := bufio.NewReader(c)
 			br.Peek(1) // the answer is there
-			io.WriteString(c, strings.Repeat("x", 1000000-3))
+			if _, err := io.WriteString(c, strings.Repeat("x", 1000000-3)); err != nil {
+				t.Errorf("%s: the rest of the body is not read: %v", network, err)
+			}
 			answer, err := io.ReadAll(br)
 			if !strings.Contains(string(answer), " 408 Request Timeout\r\n") ||
 				body(string(answer)) != "too slow" || err != nil {
 				t.Errorf("%s: the answer is %q, %v", network, answer, err)
 			}
 		}
+	})
+}
+
+// A Read that waits for another, and gets its turn after the response, does not set the time-out of
+// a read: what the host still sends has the time of a drain.
+func TestAReadThatBeginsAfterTheResponseCutsNoDrainShort(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	each(t, func(t *testing.T, p *protocol) {
+		var reads sync.WaitGroup
+		r := p.start(t, "tcp", request.Limits{ReadTimeout: timeout},
+			func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				for range 5 { // one waits for the host, and the others for that one
+					reads.Go(func() { env.Input.Read(make([]byte, 1)) })
+				}
+				time.Sleep(timeout / 10)
+				return ok(start, gateway.Text("hello"))
+			})
+		var hosts sync.WaitGroup
+		for range 5 {
+			c := r.dial()
+			hosts.Go(func() {
+				io.WriteString(c, p.request("1000000"))
+				br := bufio.NewReader(c)
+				br.Peek(1) // the answer is there
+				for _, part := range []string{"x", strings.Repeat("x", 1000000-1)} {
+					if _, err := io.WriteString(c, part); err != nil {
+						t.Errorf("what the host still sends is not read: %v", err)
+					}
+					time.Sleep(2 * timeout)
+				}
+				if b, err := io.ReadAll(br); body(string(b)) != "hello" || err != nil {
+					t.Errorf("%q, %v", b, err)
+				}
+			})
+		}
+		hosts.Wait()
+		reads.Wait()
 	})
 }

@@ -1,5 +1,5 @@
 // Package oneshot serves protocols that have one request on a connection: first the variables, then
-// the body as it is, and a response that ends with the connection. SCGI and uwsgi are such
+// the body, and a response that ends with the connection. SCGI and uwsgi are such
 // protocols. Each adds how the variables and the head of a response look on the wire.
 package oneshot
 
@@ -32,6 +32,10 @@ type Protocol struct {
 	// AppendHead appends the head of a response to b. serverProtocol is SERVER_PROTOCOL as the host
 	// has sent it, also if the request is refused for it.
 	AppendHead func(b []byte, status string, headers gateway.Headers, serverProtocol string) []byte
+
+	// Chunks says that a host passes on the chunks of a body as the client has sent them. Otherwise
+	// a body in chunks gets a 411.
+	Chunks bool
 }
 
 // A Server serves one protocol. The zero value is ready. Its methods may be called concurrently.

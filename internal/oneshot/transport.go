@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/acceptor"
 	"example.com/gateway/internal/socket"
 	"example.com/gateway/request"
 )
@@ -74,8 +75,14 @@ func (c *conn) Flush() error {
 // connection. If the response was cut off, End does not send the bytes that are held back.
 func (c *conn) End(whole bool) error {
 	if !whole {
+		if !c.failed {
+			time.Sleep(acceptor.BreakPause)
+		}
 		return nil
 	}
+	c.mu.Lock()
+	c.isAnswered = true
+	c.mu.Unlock()
 	err := c.Flush()
 	c.whole = err == nil
 	if c.whole && c.endsByClose {
@@ -149,6 +156,7 @@ func (c *conn) insist(send func() (int64, error)) (sent int64, err error) {
 		n, err := send()
 		sent += n
 		if !errors.Is(err, os.ErrDeadlineExceeded) || isLast && n == 0 {
+			c.failed = err != nil
 			return sent, err
 		}
 		isLast = n == 0

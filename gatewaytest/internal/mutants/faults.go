@@ -29,10 +29,13 @@ const (
 
 	oneshot     = "internal/oneshot/conn.go"
 	oneshotIn   = "internal/oneshot/input.go"
+	chunks      = "internal/chunks/chunks.go"
 	oneshotOut  = "internal/oneshot/transport.go"
 	connections = "internal/acceptor/conn.go"
 	accepting   = "internal/acceptor/acceptor.go"
 	numbers     = "internal/errno/errno.go"
+	proxyHeader = "internal/proxyprotocol/header.go"
+	proxyConn   = "internal/proxyprotocol/conn.go"
 	deciding    = "serve/decide.go"
 	running     = "serve/serve.go"
 	unixSockets = "serve/unix.go"
@@ -100,7 +103,7 @@ type place struct {
 // faults has all faults. After a declaration was moved or renamed, its place must follow; go test
 // names the faults that have lost their code.
 var faults = func() (list []fault) {
-	for _, p := range slices.Concat(engineFaults, contractFaults, serverFaults, nethttpFaults,
+	for _, p := range slices.Concat(clientFaults, engineFaults, contractFaults, serverFaults, nethttpFaults,
 		middlewareFaults, toyFaults) {
 		for _, c := range p.changes {
 			list = append(list, fault{p.file, p.decl, c})

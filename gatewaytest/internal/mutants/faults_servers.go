@@ -55,6 +55,13 @@ var serverFaults = []place{
 	{oneshot, "(*conn).respond", []change{
 		{"the body is one byte too long", `(*bodyReader)(c), c.left`, `(*bodyReader)(c), c.left+1`,
 			"R55/the-body-ends-where-it-should-on-an-open-connection"},
+		{"a body in another coding is taken for an empty one", `length < 0 && request.IsChunked(env) && !isChunked`, `false`,
+			"TestWhatIsRefused"},
+		{"chunks are refused", `s.protocol.isChunked(env)`, `false`,
+			"TestABodyInChunksIsDecoded"},
+		{"chunks win over a length that the host has counted", `length < 0 && s.protocol.isChunked(env)`,
+			`s.protocol.isChunked(env)`,
+			"TestABodyInChunksIsDecoded"},
 		{"there may be any number of requests", `inFlight > int64(s.limits.MaxRequests)`, `inFlight < 0`,
 			"TestMoreRequestsThanMaxRequestsGet503"},
 		{"a request that is refused reaches the application", `app = request.Refuse(refusal)`, ``,
@@ -78,12 +85,52 @@ var serverFaults = []place{
 			"TestTheAnswerToABodyThatIsTooSlowArrives"},
 	}},
 	{oneshotIn, "(*conn).beginRead", []change{
+		{"a Read begins after the response", `if c.isOver { return false }`, ``,
+			"TestAReadThatBeginsAfterTheResponseCutsNoDrainShort"},
 		{"the body has the time that the variables have left", `c.in.Buffered() == 0`, `false`,
 			"TestReadTimeoutIsForTheNextBytes"},
 	}},
+	{oneshotIn, "(*conn).watchIfReady", []change{
+		{"somebody waits for the host unasked", `c.isWatched && c.left == 0`, `c.left == 0`,
+			"TestNobodyWaitsForTheHostUnasked"},
+		{"who waits for the host reads the body", `c.isWatched && c.left == 0`, `c.isWatched`,
+			"TestWhoWaitsForTheHostReadsNothingOfTheBody"},
+	}},
 	{oneshotIn, "(*conn).awaitEnd", []change{
+		{"a host that has its answer ends the Context", `!c.isAnswered`, `true`,
+			"TestAHostThatGoesWithItsAnswerEndsNoContext"},
+		{"a host that waits for the answer is gone", `c.setReadDeadline(0)`, ``,
+			"TestAHostThatWaitsForTheAnswerIsNotGone"},
 		{"what follows a body hides the end of the host", `_, _ = c.in.Discard(c.in.Buffered())`, `return`,
 			"TestDoneWhenTheHostSendsMoreThanTheBody"},
+	}},
+	{oneshotIn, "(*conn).initChunks", []change{
+		{"the end of the chunks is not the end of the body", `c.left = 0`, ``,
+			"TestTheEndOfABodyInChunks"},
+	}},
+	{chunks, "(*Reader).next", []change{
+		{"the trailer is not read", `for line != ""`, `for line == "chunk"`,
+			"TestWhatIsABodyInChunks"},
+		{"a chunk may be longer than its size", `line != "": return ErrMalformed`, `line == "chunk": return ErrMalformed`,
+			"TestWhatIsABodyInChunks"},
+		{"many small chunks are too much", `c.excess = max(0, c.excess-16-2*c.left)`, ``,
+			"TestWhatIsABodyInChunks"},
+		{"nobody is told of the end of the chunks", `c.onEnd()`, ``,
+			"TestWhatIsABodyInChunks"},
+	}},
+	{chunks, "(*Reader).line", []change{
+		{"what is no data may have any size", `c.excess > maxExcess ||`, ``,
+			"TestWhatIsABodyInChunks"},
+		{"a line may end with LF alone", `!found ||`, `!found && false ||`,
+			"TestWhatIsABodyInChunks"},
+	}},
+	{chunks, "parseSize", []change{
+		{"a size may have a sign", `strings.Trim(s, "0123456789abcdefABCDEF") != ""`, `false`,
+			"TestWhatIsABodyInChunks"},
+	}},
+	{chunks, "cutShort", []change{
+		{"chunks that were cut short are whole", `return io.ErrUnexpectedEOF`, `return io.EOF`,
+			"TestWhatIsABodyInChunks"},
 	}},
 	{repeats, "withRepeats", []change{
 		{"what the program has set is lost", `firsts[name] == entry`, `firsts[name] != ""`,
@@ -146,16 +193,32 @@ var serverFaults = []place{
 			"TestShutdownByState"},
 		{"a part of a request gets no more time", `wait := freshTime`, `wait := idleTime`,
 			"TestShutdownByState"},
+		{"a timer closes a connection that has got more time", `c.until = time.Now().Add(wait)`,
+			`if c.until.IsZero() { c.until = time.Now() }`, "TestATimerThatComesTooLateClosesNothing"},
+		{"nothing is closed after the first time", `time.AfterFunc(wait, c.expire)`,
+			`if wait == freshTime { time.AfterFunc(wait, c.expire) }`, "TestShutdownByState"},
+	}},
+	{accepting, "(*Server).addConn", []change{
+		{"a connection that came with the stop is kept for ever", `isClosed(s.stopping)`, `false`,
+			"TestStopWithAConnectionThatAcceptReturnsAfterIt"},
 	}},
 	{accepting, "(*Server).stop", []change{
+		{"to stop again gives more time", `else if c.until.IsZero()`, `else`,
+			"TestShutdownByState"},
 		{"an idle connection is kept for ever", `c.closeSoon()`, ``,
 			"TestShutdownByState"},
 	}},
 	{connections, "(*Conn).expire", []change{
 		{"a request may begin on a connection that its timer has closed", `c.state = ending`, ``,
 			"TestShutdownByState"},
+		{"a timer that comes too late closes", `&& !time.Now().Before(c.until)`, ``,
+			"TestATimerThatComesTooLateClosesNothing"},
 		{"a server that stops cuts off a request", `(c.state == fresh || c.state == idle) &&`, ``,
 			"TestShutdownByState"},
+	}},
+	{connections, "(*Conn).Reset", []change{
+		{"a connection that is reset ends cleanly", `EndByReset(c.Conn)`, ``,
+			"D2/an-error-after-a-block-can-be-told"},
 	}},
 	{connections, "(*Conn).Drain", []change{
 		{"what the peer sends is not read", `_, _ = io.CopyN(io.Discard, r, min(size, request.DrainBytes))`, ``,
@@ -214,6 +277,10 @@ var serverFaults = []place{
 	{fcgiConn, "(*conn).by", []change{
 		{"an application waits for its body for ever", `r.waiting > 0`, `false`,
 			"TestReadTimeout"},
+	}},
+	{accepting, "(*Server).stop", []change{
+		{"a response that goes on looks whole when the server is closed", `EndByReset(c.Conn)`, ``,
+			"TestCloseResetsAConnectionThatIsBusy"},
 	}},
 	{fcgiConn, "(*conn).settle", []change{
 		{"a part of a request holds Shutdown", `c.nc.SetFresh()`, `c.nc.SetBusy()`,

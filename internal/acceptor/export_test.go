@@ -1,0 +1,4 @@
+package acceptor
+
+// Expire is what the connection's timer does.
+func (c *Conn) Expire() { c.expire() }
