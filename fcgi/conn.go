@@ -43,7 +43,7 @@ type conn struct {
 
 	// Guarded by mu: how the connection ends.
 	last   bool  // no further request begins
-	doomed bool  // a response was cut off: the connection is to be reset, so that the client can tell
+	doomed bool  // a response was cut off: the connection is to end, so that the client can tell
 	err    error // why nothing more can be read
 	ended  bool  // end has dealt with err
 }
@@ -86,6 +86,13 @@ func (c *conn) settle() bool {
 	}
 	c.nc.SetIdle()
 	return true
+}
+
+// isPlural reports whether the web server has had several requests open at a time.
+func (c *conn) isPlural() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.plural
 }
 
 // isDone reports that no request is open and none will begin. c.mu is held.
@@ -206,8 +213,8 @@ func (c *conn) end(err error) {
 	c.err = err
 	for _, r := range c.requests {
 		// A host that has closed its half may still read. An application that has asked for Done
-		// wants to know all the same.
-		if r.watched || err != io.EOF {
+		// wants to know all the same. A host that has its answer may go.
+		if r.state != ending && (r.watched || err != io.EOF) {
 			r.ctx.Cancel(request.Disconnected(err))
 		}
 		r.in.fail(cutShort)
@@ -237,13 +244,7 @@ func (c *conn) end(err error) {
 
 // closeIfUnused closes the connection when nothing goes on on it any more. c.mu is held.
 func (c *conn) closeIfUnused() {
-	switch {
-	case c.running > 0:
-	case c.doomed && !c.plural:
-		// Nothing says "broken" in FastCGI: hosts ignore END_REQUEST's status. They notice a reset,
-		// and most of them a connection that ends without END_REQUEST.
-		c.nc.Reset()
-	case c.doomed, c.ended: // a reset might take another request's answer with it
+	if c.running == 0 && (c.doomed || c.ended) {
 		c.nc.Close()
 	}
 }

@@ -1,5 +1,7 @@
 package fcgi
 
+import "example.com/gateway/internal/fastcgi"
+
 // A large part of a body goes from the socket to where the application wants it. A record is at
 // most 64 KiB, and 32 or 8 of most hosts: to read each by itself costs several times as much as to
 // take the headers out of what was read in one go.
@@ -19,10 +21,10 @@ func (c *conn) readInto(p []byte) (n int, err error) {
 	case len(p) < c.left:
 	case len(p) == c.left || c.plural: // with several requests at a time, what follows is as likely another's, and would only be put back
 		p = p[:c.left]
-		ahead = c.cur.padding + headerSize
+		ahead = c.cur.Padding + fastcgi.HeaderSize
 	default:
 		p = p[:min(len(p), maxDirect)]
-		ahead = headerSize
+		ahead = fastcgi.HeaderSize
 	}
 	err = c.read(func() (err error) {
 		n, err = c.moreInto(p, ahead)
@@ -41,21 +43,21 @@ func (c *conn) unpack(p []byte, n int) (size int) {
 	size = c.left
 	rest := p[size:n]
 	for c.left = 0; c.left == 0; {
-		skipped := min(c.cur.padding, len(rest))
-		c.cur.padding -= skipped
+		skipped := min(c.cur.Padding, len(rest))
+		c.cur.Padding -= skipped
 		rest = rest[skipped:]
-		if len(rest) < headerSize {
+		if len(rest) < fastcgi.HeaderSize {
 			break
 		}
-		next, err := parseHeader(rest)
-		if err != nil || next.kind != typeStdin || next.id != c.cur.id || next.length == 0 {
+		next, err := fastcgi.ParseHeader(rest)
+		if err != nil || next.Kind != fastcgi.Stdin || next.ID != c.cur.ID || next.Length == 0 {
 			break
 		}
-		rest = rest[headerSize:]
-		moved := copy(p[size:], rest[:min(next.length, len(rest))])
+		rest = rest[fastcgi.HeaderSize:]
+		moved := copy(p[size:], rest[:min(next.Length, len(rest))])
 		size += moved
 		rest = rest[moved:]
-		c.cur, c.left = next, next.length-moved
+		c.cur, c.left = next, next.Length-moved
 	}
 	c.putBack(rest)
 	if c.left > 0 { // what was read ahead is of it, and there is room where the headers were

@@ -13,7 +13,8 @@
 // one connection do not wait for each other: not for a slow application, nor for an application
 // that leaves its body unread. If one of several responses on a connection breaks, its client
 // learns of that when the other responses have ended, since FastCGI has no other sign for a broken
-// response than the end of the connection.
+// response than the end of the connection. nginx, Apache, lighttpd and HAProxy see that the
+// response broke. Caddy, h2o and mod_fcgid see it only if the response declared its length.
 //
 // Nothing is configured from the network. The web server is trusted to say who the client is, so
 // nobody else may reach the socket: a Unix socket has its mode for that, a TCP socket
@@ -105,8 +106,8 @@ func (s *Server) Serve(l net.Listener) error {
 	})
 	allowed := webServerAddrs()
 	return s.acceptor.Serve(l, s.limits.MaxConns, s.log, func(nc *acceptor.Conn) {
-		if !allowed(nc.RemoteAddr()) {
-			s.logf("fcgi: connection from %v, which is not in FCGI_WEB_SERVER_ADDRS", nc.RemoteAddr())
+		if peer := nc.Conn.RemoteAddr(); !allowed(peer) { // not who has connected to a proxy in between
+			s.logf("fcgi: connection from %v, which is not in FCGI_WEB_SERVER_ADDRS", peer)
 			nc.Close()
 			return
 		}

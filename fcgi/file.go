@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/fastcgi"
 	"example.com/gateway/internal/socket"
 	"example.com/gateway/request"
 )
@@ -42,12 +43,27 @@ func (r *call) ReadFrom(src io.Reader) (sent int64, err error) {
 		if r.aborted.Load() {
 			return sent, request.Disconnected(errAborted)
 		}
-		var n int64
-		n, err = r.c.writeFile(r, f, min(left, maxRecords*filePiece))
+		n := min(left, maxRecords*filePiece)
+		if r.c.isPlural() || !reaches(f, n) {
+			n, err = r.copyFile(part)
+			return sent + n, err
+		}
+		n, err = r.c.writeFile(r, f, n)
 		sent += n
 		left -= n
+		part.N -= n
 	}
 	return sent, err
+}
+
+// reaches reports whether f has n more bytes. Stat is not to be trusted: a file of sysfs says that
+// it has 4096 bytes, and another file may have been cut since.
+func reaches(f *os.File, n int64) bool {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = f.ReadAt(make([]byte, 1), at+n-1)
+	}
+	return err == nil
 }
 
 // copyFile sends what src has block by block.
@@ -72,9 +88,9 @@ func (r *call) copyFile(src io.Reader) (sent int64, err error) {
 	}
 }
 
-// writeFile is writeFor of the next n bytes of a file as records. A file that turns out to be
-// shorter, since somebody has cut it, has a record end in zeros, which the connection needs, and an
-// error.
+// writeFile is writeFor of the next n bytes of a file as records. If the file ends within a record,
+// since somebody has cut the file, the connection ends there too: no byte is sent that was not
+// read.
 func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 	w := &c.out
 	w.mu.Lock()
@@ -91,11 +107,12 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 		m, ferr, err := w.writeRecord(r.id, &io.LimitedReader{R: f, N: size})
 		sent += m
 		n -= m
-		switch {
-		case err != nil:
-			return sent, c.failed(w.fail(err))
-		case m < size:
+		if err == nil && ferr != nil {
+			_ = c.failed(w.fail(ferr))
 			return sent, ferr
+		}
+		if err != nil {
+			return sent, c.failed(w.fail(err))
 		}
 	}
 	return sent, nil
@@ -105,8 +122,8 @@ func (c *conn) writeFile(r *call, f *os.File, n int64) (sent int64, err error) {
 // err is the connection's.
 func (w *writer) writeRecord(id uint16, src *io.LimitedReader) (sent int64, ferr, err error) {
 	left := src.N
-	var header [headerSize]byte
-	if _, err := w.WriteMore(appendHeader(header[:0], typeStdout, id, int(left))); err != nil {
+	var header [fastcgi.HeaderSize]byte
+	if _, err := w.WriteMore(fastcgi.AppendHeader(header[:0], fastcgi.Stdout, id, int(left))); err != nil {
 		return 0, nil, err
 	}
 	sent, _, err = socket.SendFile(w.conn, src)
@@ -116,11 +133,9 @@ func (w *writer) writeRecord(id uint16, src *io.LimitedReader) (sent int64, ferr
 	// The system cannot send this file over this connection, or it has ended.
 	buf := make([]byte, left)
 	n, ferr := io.ReadFull(src.R, buf)
-	if _, err := w.Write(buf); err != nil {
-		return sent, nil, err
-	}
 	if ferr == io.EOF {
 		ferr = io.ErrUnexpectedEOF
 	}
-	return sent + int64(n), ferr, nil
+	m, err := w.Write(buf[:n])
+	return sent + int64(m), ferr, err
 }

@@ -78,13 +78,20 @@ func TestFiles(t *testing.T) {
 				}()
 				return r
 			}, 5000, content},
-			{"one that says it is empty", "", func(*os.File) io.Reader {
-				r, err := os.Open("/proc/self/environ")
+			{"one that says it is larger", "", func(*os.File) io.Reader {
+				r, err := os.Open(cpus)
 				if err != nil {
-					return strings.NewReader(environOf(t))
+					return strings.NewReader(contentOf(cpus))
 				}
 				return r
-			}, 1, environOf(t)},
+			}, 1, contentOf(cpus)},
+			{"one that says it is empty", "", func(*os.File) io.Reader {
+				r, err := os.Open(environ)
+				if err != nil {
+					return strings.NewReader(contentOf(environ))
+				}
+				return r
+			}, 1, contentOf(environ)},
 		} {
 			c := serveOn(t, l(t), func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 				f, err := os.Open(path)
@@ -108,9 +115,15 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// environOf returns what the kernel says that the process was started with.
-func environOf(t testing.TB) string {
-	b, err := os.ReadFile("/proc/self/environ")
+// Files that Linux makes up: one has a size of 4096 bytes and a few bytes of content, the other has
+// the size 0.
+const (
+	cpus    = "/sys/devices/system/cpu/possible"
+	environ = "/proc/self/environ"
+)
+
+func contentOf(path string) string {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return "not a Linux"
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 
+	"example.com/gateway/internal/fastcgi"
 	"example.com/gateway/internal/socket"
 )
 
@@ -24,7 +25,7 @@ type reader struct {
 	r, w    int    // buf[r:w] is unread
 
 	// The record that is being read.
-	cur      recordHeader
+	cur      fastcgi.Header
 	inRecord bool // cur is valid: its content and padding are not all read
 	acted    bool // what it says was done, or it says nothing: what is left of it is skipped
 	left     int  // of the content

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/fastcgi"
 	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/request"
 )
@@ -95,7 +96,7 @@ func (r *call) Watch() { go r.watch() }
 func (r *call) watch() {
 	r.c.mu.Lock()
 	r.watched = true
-	if err := r.c.err; err != nil {
+	if err := r.c.err; err != nil && r.state != ending {
 		r.ctx.Cancel(request.Disconnected(err))
 	}
 	r.c.changed.Broadcast()
@@ -126,7 +127,7 @@ func (r *call) run() {
 	switch {
 	case busy:
 		err = request.ErrOverloaded
-		r.status = overloaded
+		r.status = fastcgi.Overloaded
 	case r.tooLarge:
 		err = request.ErrHeaderTooLarge
 	}
@@ -156,7 +157,7 @@ func (r *call) environ() (*gateway.Environ, error) {
 	if err == nil {
 		for rest := params; rest != ""; {
 			var name, value string
-			name, value, rest, _ = nextPair(rest)
+			name, value, rest, _ = fastcgi.NextPair(rest)
 			_ = built.Add(name, value)
 		}
 	}
@@ -193,8 +194,8 @@ func (r *call) limit(n int64) {
 func countPairs(s string, max int) (n int, err error) {
 	for ; s != ""; n++ {
 		var name string
-		if name, _, s, err = nextPair(s); err != nil || name == "" {
-			return 0, errPairs
+		if name, _, s, err = fastcgi.NextPair(s); err != nil || name == "" {
+			return 0, fastcgi.ErrPairs
 		}
 		if n == max {
 			return 0, request.ErrHeaderTooLarge
@@ -262,7 +263,7 @@ func (e *stderr) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	r.c.s.logf("%s", p)
-	if err := r.c.writeFor(r, appendStream(nil, typeStderr, r.id, p), nil, false); err != nil {
+	if err := r.c.writeFor(r, appendErrors(nil, r.id, p), nil, false); err != nil {
 		return 0, err
 	}
 	return len(p), nil

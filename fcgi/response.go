@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/acceptor"
+	"example.com/gateway/internal/fastcgi"
 	"example.com/gateway/internal/header"
 	"example.com/gateway/request"
 )
@@ -42,7 +44,7 @@ const (
 	maxRecords = 4
 
 	// endSize is the size of what ends a response: the end of STDOUT, END_REQUEST and a farewell.
-	endSize = headerSize + headerSize + 8 + headerSize
+	endSize = fastcgi.HeaderSize + fastcgi.HeaderSize + 8 + fastcgi.HeaderSize
 )
 
 // goOnTime is how long a host may go on to use a connection of a server that stops. After that the
@@ -53,9 +55,9 @@ const goOnTime = time.Second
 // WriteHead implements gateway.Transport.
 func (r *call) WriteHead(status string, headers gateway.Headers) error {
 	b := header.AppendCGI(r.hold(), status, headers, true)
-	if content := b[headerSize:]; len(content) > maxChunk {
+	if content := b[fastcgi.HeaderSize:]; len(content) > fastcgi.MaxChunk {
 		// A head of more than one record goes out by itself.
-		return r.c.writeFor(r, appendStream(nil, typeStdout, r.id, content), nil, false)
+		return r.c.writeFor(r, fastcgi.AppendStream(nil, fastcgi.Stdout, r.id, content), nil, false)
 	}
 	*r.out = b
 	return nil
@@ -65,7 +67,7 @@ func (r *call) WriteHead(status string, headers gateway.Headers) error {
 func (r *call) hold() []byte {
 	if r.out == nil {
 		r.out = outs.Get().(*[]byte)
-		*r.out = appendHeader((*r.out)[:0], typeStdout, r.id, 0)
+		*r.out = fastcgi.AppendHeader((*r.out)[:0], fastcgi.Stdout, r.id, 0)
 	}
 	r.any = true
 	return *r.out
@@ -79,16 +81,16 @@ func (r *call) release() (out *[]byte) {
 	case out == nil:
 		out = outs.Get().(*[]byte)
 		*out = (*out)[:0]
-	case len(*out) == headerSize: // a record without content would end the stream
+	case len(*out) == fastcgi.HeaderSize: // a record without content would end the stream
 		*out = (*out)[:0]
 	default:
-		binary.BigEndian.PutUint16((*out)[4:], uint16(len(*out)-headerSize))
+		binary.BigEndian.PutUint16((*out)[4:], uint16(len(*out)-fastcgi.HeaderSize))
 	}
 	return out
 }
 
 func giveBack(out *[]byte) {
-	if cap(*out) <= 2*maxContent {
+	if cap(*out) <= 2*fastcgi.MaxContent {
 		outs.Put(out)
 	}
 }
@@ -99,7 +101,7 @@ func (r *call) Write(block []byte) (n int, err error) {
 		return 0, request.Disconnected(errAborted)
 	}
 	b := r.hold()
-	if r.tail != nil || len(b)+len(block) > headerSize+maxChunk {
+	if r.tail != nil || len(b)+len(block) > fastcgi.HeaderSize+fastcgi.MaxChunk {
 		if err := r.Flush(); err != nil {
 			return 0, err
 		}
@@ -144,6 +146,10 @@ func (r *call) End(whole bool) (err error) {
 	if r.broken = !whole && !r.aborted.Load(); r.broken { // a host that has aborted the request wants the id back, and no more
 		giveBack(r.release())
 		r.tail = nil
+		if err := c.writeFor(r, appendBreak(nil), nil, true); err != nil {
+			return err
+		}
+		time.Sleep(acceptor.BreakPause)
 		return nil
 	}
 	if tail := r.tail; tail != nil {
@@ -171,7 +177,7 @@ func (r *call) flush() (err error) {
 func (r *call) flushWith(block []byte, ends bool) error {
 	out := r.release()
 	defer giveBack(out)
-	small := make([]byte, 0, maxRecords*headerSize+endSize)
+	small := make([]byte, 0, maxRecords*fastcgi.HeaderSize+endSize)
 	bufs := make(net.Buffers, 0, 2*maxRecords+2)
 	if len(*out) > 0 {
 		bufs = append(bufs, *out)
@@ -179,12 +185,12 @@ func (r *call) flushWith(block []byte, ends bool) error {
 	for {
 		small := small
 		for range maxRecords {
-			n := min(len(block), maxChunk)
+			n := min(len(block), fastcgi.MaxChunk)
 			if n == 0 {
 				break
 			}
 			at := len(small)
-			small = appendHeader(small, typeStdout, r.id, n)
+			small = fastcgi.AppendHeader(small, fastcgi.Stdout, r.id, n)
 			bufs = append(bufs, small[at:], block[:n])
 			block = block[n:]
 		}
@@ -205,7 +211,7 @@ func (r *call) flushWith(block []byte, ends bool) error {
 // appendEnd appends what ends the response.
 func (r *call) appendEnd(b []byte) []byte {
 	if r.any {
-		b = appendHeader(b, typeStdout, r.id, 0)
+		b = fastcgi.AppendHeader(b, fastcgi.Stdout, r.id, 0)
 	}
 	b = appendEnd(b, r.id, r.status)
 	if since, stopping := r.c.s.acceptor.StoppingFor(); stopping && since <= goOnTime && r.isNginx {

@@ -85,6 +85,7 @@ func TestShutdownUnderALoopingHost(t *testing.T) {
 		stopped := make(chan error, 1)
 		stopAt, stopLooping := 5+rand.IntN(10), 20+rand.IntN(20)
 		var stop time.Time
+		sent := time.Now() // when the last request was sent
 		for i := range stopLooping {
 			if i == stopAt {
 				stop = time.Now()
@@ -95,11 +96,15 @@ func TestShutdownUnderALoopingHost(t *testing.T) {
 			if i%2 == 0 {
 				text = request(id, keepConn, "POST", "/echo", "body")
 			}
+			before := sent // the one before
+			sent = time.Now()
 			_, err := io.WriteString(conn, text)
 			for err == nil && c.answer(id).ends == 0 {
 				err = c.record()
 			}
-			if err != nil && c.answer(id).stdout == "" && !stop.IsZero() && time.Since(stop) > time.Second {
+			// The server waits for half a second behind its answer to the request before.
+			slow := time.Since(before) > 450*time.Millisecond || time.Since(stop) > time.Second
+			if err != nil && c.answer(id).stdout == "" && !stop.IsZero() && slow {
 				conn.Close()
 				<-stopped
 				<-served
@@ -113,14 +118,17 @@ func TestShutdownUnderALoopingHost(t *testing.T) {
 			answered.Add(1)
 		}
 		quietSince := time.Now()
+		if err := c.end(); err != nil {
+			t.Errorf("the connection ends with %v", err)
+		}
+		// A server that has waited for a request for a second asks for the end of the connection
+		// behind an answer, and waits for the host to close its half.
+		conn.Close()
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(quietSince); took > 2*time.Second {
 			t.Errorf("Shutdown returned %v after the last answer", took)
-		}
-		if err := c.end(); err != nil {
-			t.Errorf("the connection ends with %v", err)
 		}
 		<-served
 	}

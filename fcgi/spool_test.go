@@ -95,6 +95,81 @@ func TestSlowReaderOfALargeBody(t *testing.T) {
 	})
 }
 
+// Where no file can be written, the host has to wait with what does not fit into memory, and nothing
+// is lost: not to an application that reads late, and not to one that reads after a part of the body
+// has gone to a file on a disk that is full by now.
+func TestBodyWaitsInTheHostIfThereIsNoRoomForIt(t *testing.T) {
+	const size = 3 << 20
+	for _, test := range []struct {
+		name string
+		fill func(t *testing.T)
+	}{
+		{"no folder", func(t *testing.T) { t.Setenv("TMPDIR", "/nonexistent") }},
+		{"the disk is full", func(t *testing.T) { t.Setenv("TMPDIR", t.TempDir()); t.Cleanup(fcgi.SetFileSpace(700_000)) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.fill(t)
+			app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+				if env.Vars["PATH_INFO"] == "/echo" {
+					return echo(env, start)
+				}
+				time.Sleep(time.Minute) // longer than anybody who shares the connection would wait
+				body, err := io.ReadAll(env.Input)
+				if err != nil {
+					return nil, err
+				}
+				_, err = start("200 OK", plain, nil)
+				return gateway.Bytes(body), err
+			}
+			body := numbered(size)
+			inBubble(t, app, nil, func(b *bubble) {
+				c := b.dial()
+				c.sendAside(request(1, keepConn, "POST", "/", body))
+				_ = c.conn.SetReadDeadline(time.Time{})
+				if err := c.record(); err != nil {
+					t.Fatal(err)
+				}
+				if a := c.read(1); a.body() != body {
+					t.Errorf("%d bytes came back, want %d: %.100q %q", len(a.body()), size, a.stdout, a.stderr)
+				}
+				if a := c.roundTrip(1, get(1, "/echo")); a.body() != "/echo " {
+					t.Errorf("afterwards: %q", a.stdout)
+				}
+				if n := strings.Count(b.log.String(), "has to wait in the web server"); n != 1 {
+					t.Errorf("the log has %d lines of it, want 1:\n%s", n, b.log)
+				}
+			})
+		})
+	}
+}
+
+// A body that cannot be kept fails after a time, if other requests are behind it that would have to
+// wait for ever.
+func TestBodyThatCannotBeKeptDoesNotHoldUpOthersForEver(t *testing.T) {
+	t.Setenv("TMPDIR", "/nonexistent")
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if env.Vars["PATH_INFO"] == "/echo" {
+			return echo(env, start)
+		}
+		time.Sleep(15 * time.Second)
+		if _, err := io.Copy(io.Discard, env.Input); err == nil && env.Vars["PATH_INFO"] == "/" {
+			t.Error("the body that was not kept is whole")
+		}
+		return hello(env, start)
+	}
+	inBubble(t, app, nil, func(b *bubble) {
+		c := b.dial()
+		c.send(get(7, "/waits")) // so that the server knows a host that multiplexes
+		c.sendAside(head(1, keepConn, "POST", "/", "CONTENT_LENGTH", "1000000"),
+			stream(stdinRecord, 1, strings.Repeat("x", 1_000_000), 65535, 0), get(2, "/echo"))
+		if a := c.read(2); a.body() != "/echo " || time.Since(b.begun) > 12*time.Second {
+			t.Errorf("after %v: %q", time.Since(b.begun), a.stdout)
+		}
+		c.read(1)
+		c.read(7)
+	})
+}
+
 // What nobody will read is not kept: beyond CONTENT_LENGTH, beyond MaxBodyBytes, of a request that
 // was refused.
 func TestBodyBeyondItsLimitIsNotKept(t *testing.T) {
@@ -163,6 +238,30 @@ func TestBodiesOfRequestsThatNeverBeginAreBounded(t *testing.T) {
 	}
 }
 
+// What a request that does not begin held of the parameters and bodies is given back.
+func TestRequestsThatWereAbortedGiveBackWhatTheyHeld(t *testing.T) {
+	c := serve(t, echo, func(s *fcgi.Server) { s.MaxHeaderBytes = 1000 }).dial()
+	for range 5 {
+		c.roundTrip(1, begin(1, responder, keepConn)+rec(paramsRecord, 1, strings.Repeat("x", 600))+rec(abortRequest, 1, ""))
+	}
+	if a := c.roundTrip(1, get(1, "/", "X", strings.Repeat("x", 600))); a.body() != "/ " {
+		t.Errorf("afterwards: %q", a.stdout)
+	}
+}
+
+// A body that comes before its parameters, and that neither memory nor a file takes, must not keep
+// the parameters away.
+func TestABodyBeforeItsParametersFailsIfThereIsNoRoomForIt(t *testing.T) {
+	c := serve(t, echo).dial()
+	t.Setenv("TMPDIR", "/nonexistent")
+	params := pairs("REQUEST_METHOD", "POST", "PATH_INFO", "/", "CONTENT_LENGTH", "400000")
+	a := c.roundTrip(1, begin(1, responder, keepConn)+stream(stdinRecord, 1, strings.Repeat("x", 400_000),
+		65535, 0)+stream(paramsRecord, 1, params, 100, 0))
+	if want := "400 fcgi: body is too large to be kept until it is read"; a.line("Status") != want {
+		t.Errorf("%.100q, want %s", a.stdout, want)
+	}
+}
+
 // Many bodies that nobody reads do not add up in memory: what is too much goes to files.
 func TestUnreadBodiesOfAConnectionAreBoundedInMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -202,4 +301,32 @@ func TestUnreadBodiesOfAConnectionAreBoundedInMemory(t *testing.T) {
 	}
 	sc.finish()
 	c.read(1)
+}
+
+// A body waits for memory that other bodies hold, and goes on as soon as they give it back.
+func TestABodyGoesOnWhenAnotherGivesBackItsMemory(t *testing.T) {
+	t.Setenv("TMPDIR", "/nonexistent")
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if env.Vars["PATH_INFO"] == "/echo" {
+			return echo(env, start)
+		}
+		time.Sleep(2 * time.Second)
+		return hello(env, start)
+	}
+	inBubble(t, app, nil, func(b *bubble) {
+		c := b.dial()
+		const held = 256 << 10
+		var parts []string
+		for id := uint16(1); id <= 16; id++ { // together all that a connection holds
+			parts = append(parts, head(id, keepConn, "POST", "/", "CONTENT_LENGTH", strconv.Itoa(held)),
+				stream(stdinRecord, id, strings.Repeat("x", held), 32768, 0))
+		}
+		c.sendAside(append(parts, request(17, keepConn, "POST", "/echo", "hello"))...)
+		if a := c.read(17); a.body() != "/echo hello" || time.Since(b.begun) > 3*time.Second {
+			t.Errorf("after %v: %q, %q", time.Since(b.begun), a.stdout, a.stderr)
+		}
+		for id := uint16(1); id <= 16; id++ {
+			c.read(id)
+		}
+	})
 }

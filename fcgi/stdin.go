@@ -14,7 +14,8 @@ import (
 // FastCGI has no way to stop one of several requests. So that a body that nobody reads stalls
 // nobody, it goes to a file when it is larger than window. Only where a host has not been seen to
 // send several requests at a time, and the application keeps up, the host is held up, as it would
-// be by any program that reads: a file costs many times as much.
+// be by any program that reads: a file costs many times as much. Where no file can be written, the
+// host is held up too.
 type stdin struct {
 	mem   []byte // unread
 	file  *os.File
@@ -23,6 +24,7 @@ type stdin struct {
 	got   int64 // all that was read of it
 	again int64 // how much must have been read before the host is held up again
 	limit int64 // what is put beyond it is dropped
+	stuck bool  // nothing more can be written to file
 	err   error // what comes after: io.EOF, or why the body is not whole
 }
 
@@ -40,12 +42,17 @@ const (
 	keepsUp = 64 << 10
 
 	// stall is how long an application may read nothing while the host is held up by a file that is
-	// full.
+	// full, or by one that cannot be written, and somebody else waits for what the host sends next.
 	stall = 10 * time.Second
 )
 
-// maxFile is how much of a body is kept on disk. Only a test changes it.
-var maxFile int64 = 1 << 30
+// Only tests change these.
+var (
+	// maxFile is how much of a body is kept on disk.
+	maxFile int64 = 1 << 30
+
+	writeAt = (*os.File).WriteAt
+)
 
 // cutShort is the end of a body that the host did not finish.
 var cutShort = io.ErrUnexpectedEOF
@@ -81,7 +88,7 @@ func (s *stdin) get(c *conn, p []byte) (n int, err error) {
 		if n > 0 {
 			err = nil
 		} else if err == io.EOF {
-			err = io.ErrUnexpectedEOF // somebody has cut the file
+			err = errFileCut
 		}
 		return n, err
 	}
@@ -109,47 +116,49 @@ func (s *stdin) add(c *conn, r *call, piece []byte) {
 			s.again = s.got + keepsUp
 		}
 	}
-	for !closed() && s.w > maxFile {
-		// The host must wait. It may have more to say than this body: another request, that this
-		// one is to be aborted, that it has left. An application that does not read must not keep
-		// that from being seen.
-		got := s.got
-		if c.plural || !c.await(stall, func() bool { return closed() || s.got != got }) {
-			s.fail(errSpool)
-		}
-	}
-	if closed() {
-		return
-	}
 	s.put += int64(len(piece))
-	if fits() {
-		s.mem = append(s.mem, piece...)
-		c.held += len(piece)
-	} else {
-		s.spill(piece)
+	for len(piece) > 0 && !closed() {
+		switch {
+		case fits():
+			s.mem = append(s.mem, piece...)
+			c.held += len(piece)
+			piece = nil
+		case !s.stuck && s.w <= maxFile:
+			n, err := s.spill(piece)
+			piece = piece[n:]
+			if s.stuck = err != nil; s.stuck {
+				c.s.logf("fcgi: a body has to wait in the web server: %v", err)
+			}
+		default:
+			// The host must wait. It may have more to say than this body: another request, that
+			// this one is to be aborted, that it has left. An application that does not read must
+			// not keep that from those who wait for it.
+			got := s.got
+			moves := func() bool { return closed() || fits() || s.got != got } // fits: another body has given back memory
+			if r.state == receiving || !c.await(stall, moves) && (c.plural || r.watched) {
+				s.fail(errSpool)
+			}
+		}
+		c.changed.Broadcast()
 	}
-	c.changed.Broadcast()
 }
+
+// errFileCut is the end of a body whose file somebody else has cut.
+var errFileCut = errors.New("fcgi: the temporary file of the body was cut")
 
 var errSpool = errors.New("fcgi: body is too large to be kept until it is read")
 
-// spill appends a piece to the file. A disk that is full is the problem of the application, not of
-// the connection.
-func (s *stdin) spill(piece []byte) {
+// spill appends a piece to the file, and returns how many bytes of the piece the file took.
+func (s *stdin) spill(piece []byte) (n int, err error) {
 	if s.file == nil {
-		file, err := os.CreateTemp("", "gateway-stdin-*")
-		if err != nil {
-			s.fail(err)
-			return
+		if s.file, err = os.CreateTemp("", "gateway-stdin-*"); err != nil {
+			return 0, err
 		}
-		s.file = file
-		_ = os.Remove(file.Name()) // it lives as long as it is open; where that is not possible, close removes it
+		_ = os.Remove(s.file.Name()) // it lives as long as it is open; where that is not possible, close removes it
 	}
-	n, err := s.file.WriteAt(piece, s.w)
+	n, err = writeAt(s.file, piece, s.w)
 	s.w += int64(n)
-	if err != nil {
-		s.fail(err)
-	}
+	return n, err
 }
 
 // close releases what is held.

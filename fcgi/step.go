@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"example.com/gateway/internal/fastcgi"
 	"example.com/gateway/request"
 )
 
@@ -32,46 +33,46 @@ func (c *conn) step(dst *call, p []byte) (n int, ready *call, err error) {
 		}
 	}
 	if !c.inRecord {
-		if err := c.need(headerSize); err != nil {
+		if err := c.need(fastcgi.HeaderSize); err != nil {
 			return 0, nil, err
 		}
-		if c.cur, err = parseHeader(c.buf[c.r:c.w]); err != nil {
+		if c.cur, err = fastcgi.ParseHeader(c.buf[c.r:c.w]); err != nil {
 			return 0, nil, err
 		}
-		c.discard(headerSize)
-		c.inRecord, c.acted, c.started, c.left = true, false, true, c.cur.length
+		c.discard(fastcgi.HeaderSize)
+		c.inRecord, c.acted, c.started, c.left = true, false, true, c.cur.Length
 		if err := c.check(); err != nil {
 			return 0, nil, err
 		}
 	}
-	switch kind := c.cur.kind; {
-	case kind == typeBeginRequest:
+	switch kind := c.cur.Kind; {
+	case kind == fastcgi.BeginRequest:
 		if err = c.need(c.left); err == nil {
 			err = c.begin(c.buf[c.r:c.w])
 		}
-	case kind == typeAbortRequest:
+	case kind == fastcgi.AbortRequest:
 		c.abort()
-	case kind == typeParams:
+	case kind == fastcgi.Params:
 		ready, err = c.params()
-	case kind == typeStdin:
+	case kind == fastcgi.Stdin:
 		n, err = c.stdin(dst, p)
-	case kind == typeGetValues && c.cur.id == 0:
+	case kind == fastcgi.GetValues && c.cur.ID == 0:
 		err = c.getValues()
-	case c.cur.id == 0:
+	case c.cur.ID == 0:
 		// Section 4.2: "an application should respond with UNKNOWN_TYPE" to a management record it
 		// does not know.
-		err = c.write(append(appendHeader(nil, typeUnknownType, 0, 8), kind, 0, 0, 0, 0, 0, 0, 0))
+		err = c.write(append(fastcgi.AppendHeader(nil, fastcgi.UnknownType, 0, 8), kind, 0, 0, 0, 0, 0, 0, 0))
 	}
 	if err != nil {
 		return 0, nil, err
 	}
-	switch c.cur.kind {
-	case typeParams, typeStdin:
+	switch c.cur.Kind {
+	case fastcgi.Params, fastcgi.Stdin:
 		c.acted = c.left == 0
 	default:
 		c.acted = true
 	}
-	if c.acted && c.left+c.cur.padding <= c.buffered() { // else whoever waits for n or ready would wait for it
+	if c.acted && c.left+c.cur.Padding <= c.buffered() { // else whoever waits for n or ready would wait for it
 		err = c.skip()
 	}
 	return n, ready, err
@@ -79,14 +80,14 @@ func (c *conn) step(dst *call, p []byte) (n int, ready *call, err error) {
 
 // check refuses what no host may send.
 func (c *conn) check() error {
-	switch c.cur.kind {
-	case typeBeginRequest:
-		if c.cur.length != 8 {
+	switch c.cur.Kind {
+	case fastcgi.BeginRequest:
+		if c.cur.Length != 8 {
 			return errBegin
 		}
 		fallthrough
-	case typeAbortRequest, typeParams, typeStdin:
-		if c.cur.id == 0 {
+	case fastcgi.AbortRequest, fastcgi.Params, fastcgi.Stdin:
+		if c.cur.ID == 0 {
 			return errNullID
 		}
 	}
@@ -95,14 +96,14 @@ func (c *conn) check() error {
 
 // skip reads over what is left of the record.
 func (c *conn) skip() error {
-	for c.left+c.cur.padding > 0 {
+	for c.left+c.cur.Padding > 0 {
 		if err := c.need(1); err != nil {
 			return err
 		}
 		c.take(min(c.left, c.buffered()))
-		n := min(c.cur.padding, c.buffered())
+		n := min(c.cur.Padding, c.buffered())
 		c.discard(n)
-		c.cur.padding -= n
+		c.cur.Padding -= n
 	}
 	c.inRecord = false
 	return nil
@@ -143,7 +144,7 @@ func (c *conn) read(f func() error) error {
 
 // begin opens a request (5.1).
 func (c *conn) begin(body []byte) error {
-	id, role, flags := c.cur.id, binary.BigEndian.Uint16(body), body[2]
+	id, role, flags := c.cur.ID, binary.BigEndian.Uint16(body), body[2]
 	c.mu.Lock()
 	old := c.requests.get(id)
 	if old != nil && old.state != ending {
@@ -158,13 +159,13 @@ func (c *conn) begin(body []byte) error {
 	case c.last || c.doomed:
 		// The connection ends with the requests that are going on; the host is not to wait for that
 		// with this one.
-		refusal = overloaded
-	case role != roleResponder:
-		refusal = unknownRole
+		refusal = fastcgi.Overloaded
+	case role != fastcgi.RoleResponder:
+		refusal = fastcgi.UnknownRole
 	case len(c.requests) >= maxOpen:
-		refusal = overloaded
+		refusal = fastcgi.Overloaded
 	default:
-		r := newCall(c, id, flags&flagKeepConn != 0)
+		r := newCall(c, id, flags&fastcgi.FlagKeepConn != 0)
 		r.since, c.since = c.since, time.Time{}
 		c.requests.put(r)
 		if !c.settle() {
@@ -172,7 +173,7 @@ func (c *conn) begin(body []byte) error {
 			return errDone
 		}
 	}
-	if refusal >= 0 && flags&flagKeepConn == 0 {
+	if refusal >= 0 && flags&fastcgi.FlagKeepConn == 0 {
 		c.last = true
 	}
 	c.mu.Unlock()
@@ -186,7 +187,7 @@ func (c *conn) begin(body []byte) error {
 // none ends here.
 func (c *conn) abort() {
 	c.mu.Lock()
-	r := c.requests.get(c.cur.id)
+	r := c.requests.get(c.cur.ID)
 	if r == nil || r.state == ending {
 		c.mu.Unlock()
 		return
@@ -204,7 +205,7 @@ func (c *conn) abort() {
 
 // forget ends a request that has not come to its application.
 func (c *conn) forget(r *call) {
-	_ = c.write(appendEnd(nil, r.id, requestComplete))
+	_ = c.write(appendEnd(nil, r.id, fastcgi.RequestComplete))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.in.close(c)
@@ -220,10 +221,10 @@ var errAborted = errors.New("fcgi: request aborted by the host")
 // params collects a request's parameters (5.2).
 func (c *conn) params() (ready *call, err error) {
 	c.mu.Lock()
-	r := c.requests.get(c.cur.id)
+	r := c.requests.get(c.cur.ID)
 	known := r != nil && r.state == receiving
 	over := r != nil && r.state == running
-	if known && c.cur.length == 0 {
+	if known && c.cur.Length == 0 {
 		defer c.mu.Unlock()
 		if !c.nc.SetBusy() {
 			return nil, errDone
@@ -238,7 +239,7 @@ func (c *conn) params() (ready *call, err error) {
 		return nil, errOverrun
 	case !known: // of a request that was refused
 		return nil, c.drop()
-	case c.left == c.cur.length && c.left <= bufSize:
+	case c.left == c.cur.Length && c.left <= bufSize:
 		err = c.need(c.left) // then it is one piece
 	default:
 		err = c.need(1)
@@ -267,8 +268,8 @@ func (c *conn) params() (ready *call, err error) {
 // or else to its buffer.
 func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 	c.mu.Lock()
-	r := c.requests.get(c.cur.id)
-	if r != nil && c.cur.length == 0 {
+	r := c.requests.get(c.cur.ID)
+	if r != nil && c.cur.Length == 0 {
 		r.in.fail(io.EOF)
 		c.changed.Broadcast()
 	}
@@ -302,8 +303,13 @@ func (c *conn) stdin(dst *call, p []byte) (n int, err error) {
 	return 0, nil
 }
 
-// drop reads over a part of the content.
+// drop reads over a part of the content, which is of no request that is open. The time to send the
+// next request begins again with each such part: the host has to send the rest of a body that was
+// not read, and may take as long as the body takes.
 func (c *conn) drop() error {
+	c.mu.Lock()
+	c.since = time.Time{}
+	c.mu.Unlock()
 	if c.left == 0 {
 		return nil
 	}
@@ -326,17 +332,17 @@ func (c *conn) getValues() error {
 	for rest := string(c.buf[c.r : c.r+c.left]); rest != ""; {
 		var name string
 		var err error
-		if name, _, rest, err = nextPair(rest); err != nil {
+		if name, _, rest, err = fastcgi.NextPair(rest); err != nil {
 			return err
 		}
 		switch name {
 		case "FCGI_MAX_CONNS":
-			answer = appendPair(answer, name, fmt.Sprint(c.s.limits.MaxConns))
+			answer = fastcgi.AppendPair(answer, name, fmt.Sprint(c.s.limits.MaxConns))
 		case "FCGI_MAX_REQS":
-			answer = appendPair(answer, name, fmt.Sprint(c.s.limits.MaxRequests))
+			answer = fastcgi.AppendPair(answer, name, fmt.Sprint(c.s.limits.MaxRequests))
 		case "FCGI_MPXS_CONNS":
-			answer = appendPair(answer, name, "1")
+			answer = fastcgi.AppendPair(answer, name, "1")
 		}
 	}
-	return c.write(append(appendHeader(nil, typeGetValuesResult, 0, len(answer)), answer...))
+	return c.write(append(fastcgi.AppendHeader(nil, fastcgi.GetValuesResult, 0, len(answer)), answer...))
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -431,4 +432,85 @@ func TestContextOfTheApplication(t *testing.T) {
 	}, nil, func(b *bubble) {
 		b.answers("afterwards", b.dial())
 	})
+}
+
+// A host that has its answer may go: what the application still has to do is not in vain.
+func TestAHostThatGoesWithItsAnswerEndsNoContext(t *testing.T) {
+	var causes chan error // of the bubble
+	inBubble(t, func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		env.Context().Done()
+		body, err := echo(env, start)
+		return gateway.OnClose(body, func() error {
+			time.Sleep(time.Second)
+			causes <- context.Cause(env.Context())
+			return nil
+		}), err
+	}, nil, func(b *bubble) {
+		causes = make(chan error, 1)
+		c := b.dial()
+		c.send(get(1, "/"))
+		c.read(1)
+		c.conn.Close()
+		if cause := <-causes; cause != nil {
+			t.Errorf("the Context has ended with %v", cause)
+		}
+	})
+}
+
+// The host may take its time for the rest of a body that nobody reads. That time is not the next
+// request's.
+func TestTheRestOfABodyAfterTheAnswerMayTakeItsTime(t *testing.T) {
+	inBubble(t, echoUnread, func(s *fcgi.Server) { s.ReadHeaderTimeout = 10 * time.Second }, func(b *bubble) {
+		c := b.dial()
+		c.send(head(1, keepConn, "POST", "/", "CONTENT_LENGTH", "1000000"))
+		c.read(1)
+		whole := rec(stdinRecord, 1, strings.Repeat("x", 50_000))
+		for range 3 {
+			for rest := whole; rest != ""; time.Sleep(4 * time.Second) {
+				n := min(7_000, len(rest))
+				c.send(rest[:n])
+				rest = rest[n:]
+			}
+		}
+		c.send(rec(stdinRecord, 1, ""))
+		next := get(2, "/next")
+		time.Sleep(9 * time.Second)
+		c.send(next[:5])
+		time.Sleep(9 * time.Second)
+		c.send(next[5:])
+		if a := c.read(2); a.body() != "/next" {
+			t.Errorf("the next request got %q", a.stdout)
+		}
+		// A host that does not go on is cut off as before.
+		c.send(head(3, keepConn, "POST", "/", "CONTENT_LENGTH", "1000000"))
+		c.read(3)
+		c.send(rec(stdinRecord, 3, strings.Repeat("x", 50_000))[:100])
+		b.endsAfter("a rest that does not come", c, 10*time.Second)
+	})
+}
+
+// echoUnread answers with the path, and leaves the body unread.
+func echoUnread(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	_, err := start("200 OK", plain, nil)
+	return gateway.Text(env.Vars["PATH_INFO"]), err
+}
+
+// A host that did not read for too long may go on to read. It gets what the system has buffered, and
+// nginx takes the mere end of the connection for that of a response without a length.
+func TestAResponseThatAWriteTimeoutCutsOffEndsByAReset(t *testing.T) {
+	failed := make(chan bool)
+	app := func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		_, err := start("200 OK", plain, nil)
+		return gateway.Stream(func(yield func([]byte, error) bool) {
+			for yield(make([]byte, 1<<20), nil) {
+			}
+			close(failed)
+		}), err
+	}
+	c := serveOn(t, listenTCP(t), app, func(s *fcgi.Server) { s.WriteTimeout = 100 * time.Millisecond }).dial()
+	c.send(get(1, "/"))
+	<-failed
+	if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection ended with %v, want a reset", err)
+	}
 }

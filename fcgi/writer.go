@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/acceptor"
 	"example.com/gateway/internal/socket"
 	"example.com/gateway/request"
 )
@@ -53,7 +54,8 @@ func (w *writer) setDeadline() {
 func (w *writer) fail(err error) error {
 	if err != nil {
 		w.err = request.Disconnected(err)
-		w.conn.Close() // what is left of the record would be read as the next one's header
+		acceptor.EndByReset(w.conn) // a host that goes on to read must not take a response for whole
+		w.conn.Close()              // what is left of the record would be read as the next one's header
 	}
 	return w.err
 }

@@ -262,6 +262,17 @@ var serverFaults = []place{
 			`r.in.close(c)`, `c.requests.remove(r); r.id++; r.in.close(c)`,
 			"R15/a-body-of-many-blocks-arrives"},
 	}},
+	{records, "(*call).End", []change{
+		{"nginx is not told that a response broke", `appendBreak(nil)`, `nil`,
+			"TestBrokenResponseHasNoEnd"},
+		{"the last block and the end of a broken response come at once", `time.Sleep(acceptor.BreakPause)`,
+			`_ = acceptor.BreakPause`,
+			"TestTheEndOfABrokenResponseComesAfterAPause"},
+	}},
+	{wire, "appendErrors", []change{
+		{"a record of STDERR kills HAProxy 2.6", `b[len(b)-2] = errorsPadding`, `b[len(b)-2] = 0`,
+			"TestStreamsAreCutIntoRecords"},
+	}},
 	{records, "(*call).appendEnd", []change{
 		{"END_REQUEST is lost", `b = appendEnd(b, r.id, r.status)`, ``,
 			"R15/a-body-of-one-block-arrives"},
@@ -269,6 +280,48 @@ var serverFaults = []place{
 	{recordFiles, "(*call).ReadFrom", []change{
 		{"what sendfile has sent is not counted", `sent += n`, ``,
 			"R131/a-file-of-a-declared-length-arrives"},
+	}},
+	{recordFiles, "(*call).ReadFrom", []change{
+		{"a file is as large as it says", `!reaches(f, n)`, `false`,
+			"TestFiles"},
+		{"a file that is cut takes the connection from other requests", `r.c.isPlural()`, `false`,
+			"TestFileThatIsCut"},
+	}},
+	{recordFiles, "(*conn).writeFile", []change{
+		{"the connection goes on behind half a record", `w.fail(ferr)`, `w.fail(nil)`,
+			"TestAFileThatEndsWithinARecordEndsTheConnection"},
+	}},
+	{spool, "(*stdin).add", []change{
+		{"a body does not notice that another gives back memory", `closed() || fits() || s.got != got`,
+			`closed() || s.got != got`,
+			"TestABodyGoesOnWhenAnotherGivesBackItsMemory"},
+		{"a body that cannot be kept fails, though nobody waits", `c.plural || r.watched`, `true`,
+			"TestBodyWaitsInTheHostIfThereIsNoRoomForIt"},
+		{"a body that cannot be kept holds up other requests for ever", `(c.plural || r.watched)`, `r.watched`,
+			"TestBodyThatCannotBeKeptDoesNotHoldUpOthersForEver"},
+		{"a body that cannot be kept keeps its application from seeing the client leave",
+			`(c.plural || r.watched)`, `c.plural`,
+			"TestBodyThatIsTooLargeToBeKept"},
+	}},
+	{steps, "(*conn).forget", []change{
+		{"a request that is forgotten counts on", `c.pending -= r.size`, ``,
+			"TestRequestsThatWereAbortedGiveBackWhatTheyHeld"},
+	}},
+	{steps, "(*conn).drop", []change{
+		{"the rest of a body has the time of a head", `c.since = time.Time{}`, ``,
+			"TestTheRestOfABodyAfterTheAnswerMayTakeItsTime"},
+	}},
+	{fcgiOut, "(*writer).fail", []change{
+		{"a response that a timeout cuts off looks whole", `acceptor.EndByReset(w.conn)`, `_ = acceptor.EndByReset`,
+			"TestAResponseThatAWriteTimeoutCutsOffEndsByAReset"},
+		{"the connection goes on after a write that failed", `w.conn.Close()`, ``,
+			"TestAWriteThatFailsEndsTheConnection"},
+	}},
+	{fcgiConn, "(*conn).end", []change{
+		{"garbage does not end the Context", `r.watched || err != io.EOF`, `r.watched || err == nil && err != io.EOF`,
+			"TestGarbageEndsTheContextOfAnApplicationThatDoesNotWatch"},
+		{"a host that has its answer ends the Context", `r.state != ending &&`, ``,
+			"TestAHostThatGoesWithItsAnswerEndsNoContext"},
 	}},
 	{steps, "(*conn).begin", []change{
 		{"requests begin on a connection that is to end", `c.last || c.doomed`, `c.last`,
@@ -311,6 +364,10 @@ var serverFaults = []place{
 			`AfterFunc(takeOver, c.takeOver) } else { c.slow.Reset(takeOver)`,
 			`AfterFunc(time.Second, c.takeOver) } else { c.slow.Reset(time.Second)`,
 			"TestHowLongAnApplicationHasTheConnection"},
+	}},
+	{steps, "(*conn).skip", []change{
+		{"padding is taken for the next record", `c.left+c.cur.Padding > 0`, `c.left > 0`,
+			"R15/a-body-of-one-block-arrives"},
 	}},
 	{steps, "(*conn).abort", []change{
 		{"an abort is no cause of the Context's end", `request.Disconnected(errAborted)`,
