@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/header"
 	"example.com/gateway/request"
 )
 
@@ -30,7 +31,8 @@ import (
 // after ParseForm or ParseMultipartForm has returned nil.
 //
 // Body is env.Input, so an application calls Request once for a request, and reads the body from
-// the one or the other. The request is of use until the response is over. Its Context is env's, and
+// the one or the other. Middleware does not call it: Request may take a byte of Input, which the
+// application inside would miss. The request is of use until the response is over. Its Context is env's, and
 // [Environ] returns env. If the application parses a multipart form, it owes
 // r.MultipartForm.RemoveAll, which removes the files that did not fit into memory. net/http bounds
 // most forms, but not uploads: http.MaxBytesReader(nil, r.Body, n) does that.
@@ -38,6 +40,7 @@ import (
 //   - URL has the whole path, SCRIPT_NAME and PATH_INFO, and no host. It keeps the encoding of
 //     REQUEST_URI, unless that says something else than SCRIPT_NAME and PATH_INFO.
 //   - Host is HTTP_HOST, or else SERVER_NAME with the port.
+//   - RemoteAddr is REMOTE_ADDR with REMOTE_PORT, or with 0. It is "@" for a Unix socket.
 //   - Header has the HTTP_ variables that are not empty. A header in several lines is one value. A
 //     variable that no web server makes of a header, such as HTTP_X-User, is left out, since it
 //     would pass for X-User.
@@ -87,7 +90,32 @@ func Request(env *gateway.Environ) (*http.Request, error) {
 		}
 		r.TLS = state
 	}
-	return r.WithContext(context.WithValue(env.Context(), environKey{}, env)), nil
+	return r.WithContext(&requestContext{env.Context(), env}), nil
+}
+
+// A requestContext is the Context of a request that Request has made: env's, with two more values.
+type requestContext struct {
+	context.Context
+	env *gateway.Environ
+}
+
+// anyServer stands in for the http.Server of a request that has come through none.
+var anyServer = new(http.Server)
+
+// Value has an http.Server under http.ServerContextKey for any request. httputil.ReverseProxy
+// panics with http.ErrAbortHandler when its backend has broken off only if there is one. Otherwise
+// the proxy just returns, and the part of the response that has come would look whole.
+func (c *requestContext) Value(key any) any {
+	switch key {
+	case environKey{}:
+		return c.env
+	case http.ServerContextKey:
+		if server := c.Context.Value(key); server != nil {
+			return server
+		}
+		return anyServer
+	}
+	return c.Context.Value(key)
 }
 
 // ask finds out whether there is a body of which nothing is known, by reading a byte. A handler
@@ -190,18 +218,22 @@ func hostOf(env *gateway.Environ) string {
 	if host := vars["HTTP_HOST"]; host != "" {
 		return host
 	}
-	name, port := vars["SERVER_NAME"], vars["SERVER_PORT"]
+	name, port := header.HostName(vars["SERVER_NAME"]), vars["SERVER_PORT"]
 	if port == "" || env.URLScheme == "https" && port == "443" || env.URLScheme != "https" && port == "80" {
 		return name
 	}
 	return name + ":" + port
 }
 
-// remoteOf returns "address:port", as net/http has it. An unknown port is 0.
+// remoteOf returns "address:port", as net/http has it, or "@" for a Unix socket, of which nginx says
+// "unix:". An unknown port is 0.
 func remoteOf(vars map[string]string) string {
-	addr, port := vars["REMOTE_ADDR"], vars["REMOTE_PORT"]
-	if addr == "" {
+	addr, port := header.Address(vars["REMOTE_ADDR"]), vars["REMOTE_PORT"]
+	switch {
+	case addr == "":
 		return ""
+	case addr == "@" || strings.HasPrefix(addr, "unix:"):
+		return "@"
 	}
 	if port == "" {
 		port = "0"

@@ -1,8 +1,10 @@
 package nethttp
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -31,12 +33,20 @@ type response struct {
 	out      io.Writer // start's writer; nil until start was called
 	err      error     // the first of start or its writer
 	over     bool      // the handler has returned
+
+	gone    chan bool   // what CloseNotify has returned
+	unwatch func() bool // ends the watching for gone
 }
+
+// A closeNotifier is an http.CloseNotifier, which is deprecated. gin's Context.Stream panics without
+// it.
+type closeNotifier interface{ CloseNotify() <-chan bool }
 
 var (
 	_ http.ResponseWriter = (*response)(nil)
 	_ http.Flusher        = (*response)(nil)
 	_ io.StringWriter     = (*response)(nil)
+	_ closeNotifier       = (*response)(nil)
 	_ io.ReaderFrom       = (*response)(nil)
 )
 
@@ -60,11 +70,13 @@ func (w *response) WriteHeader(code int) {
 	case w.code != 0:
 		w.logf("superfluous WriteHeader(%d) after %d", code, w.code)
 	case code == http.StatusEarlyHints:
-		fields, _, _ := w.snapshot()
+		fields, _, _ := w.snapshot(canonical(w.header))
 		if err := EarlyHints(w.env, fields.Without("Content-Length")); err != nil {
 			w.logf("early hints: %v", err)
 		}
-	case code < 200 && code != http.StatusSwitchingProtocols: // another interim response, which nobody can send
+	case code < 200 && code != http.StatusSwitchingProtocols:
+		// Nobody can send another interim response. A 100 (Continue) comes from the server, on the
+		// first Read of the body.
 	default:
 		w.setCode(code)
 	}
@@ -73,8 +85,9 @@ func (w *response) WriteHeader(code int) {
 // setCode fixes the status, and the header as it is now. w.mu is held.
 func (w *response) setCode(code int) {
 	w.code = code
-	w.fields, w.length, w.guess = w.snapshot()
-	for _, list := range w.header["Trailer"] {
+	h := canonical(w.header)
+	w.fields, w.length, w.guess = w.snapshot(h)
+	for _, list := range h["Trailer"] {
 		for name := range strings.SplitSeq(list, ",") {
 			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name != "" {
 				w.declared = append(w.declared, name)
@@ -83,12 +96,29 @@ func (w *response) setCode(code int) {
 	}
 }
 
-// snapshot returns the header as it is now, in the order of the names, with what it says of the
-// body.
-func (w *response) snapshot() (fields gateway.Headers, length int64, guess bool) {
-	fields = make(gateway.Headers, 0, len(w.header)+2)
+// canonical returns h, or a copy of h if a handler has put names into it that are not canonical. In
+// the copy they count like canonical ones, and their values follow those of the canonical ones.
+func canonical(h http.Header) http.Header {
+	isCanonical := true
+	for name := range h {
+		isCanonical = isCanonical && http.CanonicalHeaderKey(name) == name
+	}
+	if isCanonical {
+		return h
+	}
+	merged := make(http.Header, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) { // "Content-Type" before "content-type"
+		to := http.CanonicalHeaderKey(name)
+		merged[to] = append(merged[to], h[name]...)
+	}
+	return merged
+}
+
+// snapshot returns the fields of h, in the order of the names, and what h says of the body.
+func (w *response) snapshot(h http.Header) (fields gateway.Headers, length int64, guess bool) {
+	fields = make(gateway.Headers, 0, len(h)+2)
 	length, guess = -1, true
-	for name, list := range w.header {
+	for name, list := range h {
 		if kind := header.KindOf(name); kind == header.HopByHop || kind == header.Status {
 			continue // the server has its own
 		}
@@ -272,6 +302,21 @@ func (w *response) FlushError() error {
 	return w.send()
 }
 
+// CloseNotify implements http.CloseNotifier: the channel gets a value when the request's context
+// ends before the handler has returned.
+func (w *response) CloseNotify() <-chan bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone == nil {
+		w.gone = make(chan bool, 1)
+		if !w.over {
+			gone := w.gone
+			w.unwatch = context.AfterFunc(w.env.Context(), func() { gone <- true })
+		}
+	}
+	return w.gone
+}
+
 // EnableFullDuplex is what http.ResponseController calls. Input can be read until the response is
 // over anyway.
 func (w *response) EnableFullDuplex() error { return nil }
@@ -334,13 +379,14 @@ func (w *response) trailers() (fields gateway.Headers) {
 			fields = append(fields, [2]string{name, value})
 		}
 	}
-	for name, list := range w.header {
+	h := canonical(w.header)
+	for name, list := range h {
 		if name, found := strings.CutPrefix(name, http.TrailerPrefix); found {
 			add(name, list)
 		}
 	}
 	for _, name := range w.declared {
-		add(name, w.header[name])
+		add(name, h[name])
 	}
 	if fields == nil || !hasTrailers(w.env) {
 		return nil
@@ -354,6 +400,9 @@ func (w *response) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
+	if w.unwatch != nil {
+		w.unwatch()
+	}
 	if w.buf != nil {
 		buffers.Put(w.buf)
 		w.buf = nil

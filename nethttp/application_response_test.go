@@ -43,6 +43,27 @@ func TestWhatAHandlerWrites(t *testing.T) {
 			io.WriteString(w, "<html>")
 		},
 			`200 OK [[Content-Encoding gzip] [Content-Length 6]] ["<html>"]`, "", false},
+		{"an encoding that is none", "GET", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "")
+			io.WriteString(w, "<html>")
+		},
+			`200 OK [[Content-Encoding ] [Content-Type text/html; charset=utf-8] [Content-Length 6]] ["<html>"]`, "", false},
+		{"names that are not canonical", "GET", func(w http.ResponseWriter, _ *http.Request) {
+			for _, name := range []string{"content-type", "Content-type", "X-A", "x-a", "location", "connection", "STATUS"} {
+				w.Header()[name] = []string{name}
+			}
+			w.Header()["content-length"] = []string{"2"}
+			io.WriteString(w, "ab")
+			if n, err := io.WriteString(w, "c"); n != 0 || err != http.ErrContentLength {
+				t.Errorf("a write past the length returned %d, %v", n, err)
+			}
+		},
+			`200 OK [[Content-Length 2] [Content-Type Content-type] [Location location] [X-A X-A] [X-A x-a]] ["ab"]`, "", false},
+		{"no type, by a name that is not canonical", "GET", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["content-type"] = nil
+			io.WriteString(w, "<html>")
+		},
+			`200 OK [[Content-Length 6]] ["<html>"]`, "", false},
 		{"a status", "GET", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 404) },
 			`404 Not Found [[Content-Type text/plain; charset=utf-8] [X-Content-Type-Options nosniff] [Content-Length 3]] ["no\n"]`, "", false},
 		{"two statuses", "GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); w.WriteHeader(500) },

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -16,12 +17,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/cgi"
+	"example.com/gateway/gatewaytest"
 	"example.com/gateway/nethttp"
 )
 
@@ -139,6 +144,32 @@ func TestAClientThatLeaves(t *testing.T) {
 		err := gateway.Respond(nethttp.Application(h), env, r)
 		if r.whole || !errors.Is(err, left) || log.Len() > 0 {
 			t.Errorf("abort %v: %v, log %q", abort, err, &log)
+		}
+	}
+}
+
+// gin's Context.Stream asks for an http.CloseNotifier, which is deprecated, and panics without it.
+func TestAHandlerIsToldThatTheClientHasLeft(t *testing.T) {
+	t.Parallel()
+	var kept interface{ CloseNotify() <-chan bool }
+	for _, leaves := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var gone <-chan bool
+		respond(func(w http.ResponseWriter, r *http.Request) {
+			kept = w.(interface{ CloseNotify() <-chan bool })
+			if gone = kept.CloseNotify(); gone != kept.CloseNotify() || len(gone) > 0 {
+				t.Error("there is another channel, or a value in the channel")
+			}
+			if leaves {
+				cancel()
+				until(t, "the value", gone)
+			}
+		}, environ(nil, "").WithContext(ctx))
+		cancel()
+		time.Sleep(10 * time.Millisecond)
+		if len(gone) > 0 || len(kept.CloseNotify()) > 0 {
+			t.Errorf("the client leaves %v: there is a value after the response", leaves)
 		}
 	}
 }
@@ -265,6 +296,53 @@ func TestExistingHandlers(t *testing.T) {
 	}
 }
 
+// A handler sees the path below the place where it is mounted, wherever that is.
+func TestStripScriptName(t *testing.T) {
+	t.Parallel()
+	app := nethttp.Application(nethttp.StripScriptName(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %q %q", r.URL, r.URL.Path, r.URL.RawPath)
+	})))
+	for _, c := range []struct{ script, path, uri, query, status, location, body string }{
+		{"", "/a", "", "", "200 OK", "", `/a "/a" ""`},
+		{"", "", "*", "", "200 OK", "", `* "*" ""`},
+		{"/cgi-bin/app", "/a b", "", "q=1", "200 OK", "", `/a%20b?q=1 "/a b" ""`},
+		{"/app", "/", "", "", "200 OK", "", `/ "/" ""`},
+		{"/app", "", "", "q=1", "307 Temporary Redirect", "/app/?q=1", ""},
+		{"/a b", "", "", "", "307 Temporary Redirect", "/a%20b/", ""},
+		{"/app", "/a/b", "/app/a%2Fb", "", "200 OK", "", `/a%2Fb "/a/b" "/a%2Fb"`},
+		{"/a b", "/c/d", "/a%20b/c%2Fd", "", "200 OK", "", `/c%2Fd "/c/d" "/c%2Fd"`},
+		{"/app", "/app/x", "", "", "200 OK", "", `/app/x "/app/x" ""`},
+	} {
+		env := gatewaytest.NewEnviron("GET", "/", nil)
+		env.Vars["SCRIPT_NAME"], env.Vars["PATH_INFO"], env.Vars["QUERY_STRING"] = c.script, c.path, c.query
+		if delete(env.Vars, "REQUEST_URI"); c.uri != "" {
+			env.Vars["REQUEST_URI"] = c.uri
+		}
+		if c.uri == "*" {
+			env.Vars["REQUEST_METHOD"] = "OPTIONS"
+		}
+		r := gatewaytest.Record(app, env)
+		if r.Status != c.status || r.Headers.Get("Location") != c.location || c.body != "" && r.Body() != c.body {
+			t.Errorf("%q %q: %s, Location %q, %s", c.script, c.path, r.Status, r.Headers.Get("Location"), r.Body())
+		}
+	}
+}
+
+// A path of many slashes takes linear time.
+func TestStripScriptNameOfALongPath(t *testing.T) {
+	t.Parallel()
+	raw := "/app" + strings.Repeat("/%2F", 200_000)
+	env := gatewaytest.NewEnviron("GET", "/", nil)
+	env.Vars["SCRIPT_NAME"], env.Vars["PATH_INFO"], env.Vars["REQUEST_URI"] = "/app", strings.Repeat("//", 200_000), raw
+	got := ""
+	gatewaytest.Record(nethttp.Application(nethttp.StripScriptName(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = r.URL.RawPath
+	}))), env)
+	if got != raw[len("/app"):] {
+		t.Errorf("the raw path has %d bytes", len(got))
+	}
+}
+
 // A handler answers behind Handler and Application as it does by itself.
 func TestARoundTripChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -377,4 +455,87 @@ func TestARoundTripChangesNothing(t *testing.T) {
 			want = want[1:]
 		}
 	})
+}
+
+// A declared length is sent under each writer, and whether the trailers are sent does not depend on
+// the size of the body. net/http does the same.
+func TestWhatAHandlerDeclaresIsSent(t *testing.T) {
+	t.Parallel()
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size, _ := strconv.Atoi(r.URL.Query().Get("size"))
+		w.Header().Set("Trailer", "X-Sum")
+		if r.URL.Query().Has("declared") {
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+		}
+		_, _ = io.WriteString(w, strings.Repeat("x", size))
+		w.Header().Set("X-Sum", "1")
+	})
+	through := nethttp.Handler(nethttp.Application(h))
+	for _, size := range []int{0, 10, 3000, 5000, 100_000} { // around the buffers of net/http and of Application
+		for _, declared := range []string{"", "&declared"} {
+			target := "/?size=" + strconv.Itoa(size) + declared
+			w := httptest.NewRecorder()
+			through.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+			want := ""
+			if declared != "" {
+				want = strconv.Itoa(size)
+			}
+			if got := w.Header().Get("Content-Length"); got != want || w.Result().Trailer.Get("X-Sum") != "1" {
+				t.Errorf("%s, a recorder: Content-Length %q, want %q; the trailers are %v", target, got, want, w.Result().Trailer)
+			}
+			seen := make(map[string][]string)
+			for _, h := range []http.Handler{h, through} {
+				eachProtocol(t, h, func(t *testing.T, proto string, client *http.Client, url string) {
+					response, body, _ := get(t, client, url+target)
+					if len(body) != size {
+						t.Errorf("%s: %d bytes arrive", target, len(body))
+					}
+					length := response.Header.Get("Content-Length")
+					if declared == "" && response.ProtoMajor == 2 {
+						length = "" // net/http knows the length of a small body, in spite of the trailers
+					}
+					seen[proto] = append(seen[proto], fmt.Sprint(length, response.Trailer))
+				})
+			}
+			for proto, list := range seen {
+				if len(slices.Compact(slices.Clone(list))) != 1 { // HTTP/2 comes twice, with TLS and without
+					t.Errorf("%s, %s: length and trailers are %q, under net/http and through an application", target, proto, list)
+				}
+			}
+		}
+	}
+}
+
+// httputil.ReverseProxy tells that its backend has broken off only under an http.Server: otherwise
+// it just returns, and a part of the backend's response would look whole.
+func TestAProxyWhoseBackendBreaksOffMakesNoWholeResponse(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "begun")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer backend.Close()
+	target, _ := url.Parse(backend.URL)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.FlushInterval = -1
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	r, _, err := respond(proxy.ServeHTTP, environ(nil, ""))
+	if r.whole || strings.Join(r.writes, "") != "begun" || !errors.Is(err, http.ErrAbortHandler) {
+		t.Errorf("whole %v, %q, %v", r.whole, r.writes, err)
+	}
+}
+
+// A proxy notices that the client has left before it writes, and then panics too.
+func TestAProxyWhoseClientLeavesIsNoFault(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancelCause(t.Context())
+	h := func(_ http.ResponseWriter, r *http.Request) {
+		leave(fmt.Errorf("%w: gone", gateway.ErrDisconnected))
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	}
+	if r, log, err := respond(h, environ(nil, "").WithContext(ctx)); log != "" || !errors.Is(err, http.ErrAbortHandler) {
+		t.Errorf("%q, %v, log %q", r.status, err, log)
+	}
 }

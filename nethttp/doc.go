@@ -32,10 +32,13 @@
 //	TLS has the version and certificates      no          no          no          no          yes
 //	the path as it was encoded                yes         yes         yes         yes         yes
 //	an application's reason of a status       yes         yes         yes         yes         no
+//	http.CloseNotifier, for gin's streams     yes         yes         yes         yes         yes
+//	deadlines of a request's own              no          no          no          no          no
 //	hijacking, WebSocket                      no          no          no          no          no
 //	a handler's files by sendfile             no          no          no          no          no
 //
 // net/http writes its own reason behind a status. A file that a handler writes is copied. A file
 // that is an application's body (gateway.Reader) goes out by sendfile(2), where the server can do
-// that.
+// that. A handler that needs deadlines of its own (http.ResponseController) or the connection
+// (http.Hijacker) runs under an http.Server, and not as an application.
 package nethttp

@@ -3,6 +3,7 @@ package nethttp_test
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -239,6 +240,21 @@ var probes = []struct {
 	}},
 	{"an application's reason of a status", func(t *testing.T, s side) string {
 		return yes(strings.Contains(s.answer(t, answering("404 Gone Fishing", nil, func() gateway.Body { return gateway.Bytes() })), "404 Gone Fishing\r\n"))
+	}},
+	{"http.CloseNotifier, for gin's streams", func(t *testing.T, s side) string {
+		return yes(strings.Contains(s.handler(t, func(w http.ResponseWriter, _ *http.Request) {
+			if n, ok := w.(interface{ CloseNotify() <-chan bool }); ok && n.CloseNotify() != nil {
+				io.WriteString(w, "a notifier")
+			}
+		}), "a notifier"))
+	}},
+	{"deadlines of a request's own", func(t *testing.T, s side) string {
+		return yes(!strings.Contains(s.handler(t, func(w http.ResponseWriter, _ *http.Request) {
+			c := http.NewResponseController(w)
+			if err := errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})); err != nil {
+				io.WriteString(w, "no deadlines")
+			}
+		}), "no deadlines"))
 	}},
 	{"hijacking, WebSocket", func(t *testing.T, s side) string {
 		return yes(!strings.Contains(s.handler(t, func(w http.ResponseWriter, _ *http.Request) {

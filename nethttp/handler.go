@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -54,12 +55,23 @@ import (
 //
 // net/http writes its own reason behind the status. Nobody guesses a Content-Type. A response that
 // is cut off ends with panic(http.ErrAbortHandler), after the body's Close: net/http then closes
-// the connection or resets the stream.
+// the connection or resets the stream. A client of HTTP/1.0, such as nginx's proxy_pass by default,
+// takes a response without a Content-Length for whole then, since the connection's end is that of
+// the response. [Server] resets the connection there; an application under another http.Server
+// declares the length.
 //
-// The application may read its body while it sends its response. Handler reads and drops the bytes
-// that the application has left, up to 64 MiB and for up to 5 seconds, so that the client gets to
-// read the response. Upgrades, such as WebSocket, are not possible. Limits are the http.Server's,
-// whose zero value has no timeout; [Server] has limits that are on.
+// CONNECT is answered with a 501, and a target that is no path, such as "a:b", with a 400; no
+// application sees them. The target "*" of OPTIONS has an empty PATH_INFO; http.ServeMux and, by
+// default, http.Server answer it by themselves.
+//
+// The application may read its body while it sends its response. Under HTTP/1 a client that waits
+// for a 100 (Continue) gets that by the first Read, or never if the response has begun before: from
+// Go 1.27 on, the body cannot be read then. Handler reads and drops the bytes that the application
+// has left, up to 64 MiB and for up to 5 seconds, so that the client gets to read the response.
+// Upgrades, such as WebSocket, are not possible: docs/websocket.md has the way beside. Limits are
+// the http.Server's, whose zero value has no timeout, and whose WriteTimeout begins with the
+// request: it also runs while the application takes its time. [Server] has limits that are on, and
+// a WriteTimeout for the client alone.
 func Handler(app gateway.Application) http.Handler { return Mount("", app) }
 
 // Mount is [Handler] for an application below a path. With the prefix "/blog", the request for
@@ -105,16 +117,20 @@ type exchange struct {
 	h       *handler
 	w       http.ResponseWriter
 	r       *http.Request
+	conn    *conn // of a Server; nil under any other http.Server
 	env     gateway.Environ
 	ctx     lazyctx.Context
 	unwatch atomic.Pointer[func() bool] // ends the watching of r's context; nil if nobody watches
 
-	// The response. Only the goroutine of Respond touches these.
-	hasHead bool // net/http has the head
-	closes  bool // the head says that the connection ends with the response
-	whole   bool // net/http has all of the response
+	isTunnel bool // the client wants one, and what follows its request is no request
 
-	isLate atomic.Bool // a Read of the body has met a deadline
+	// The response. Only the goroutine of Respond touches these.
+	code   int  // of the head, once net/http has it
+	closes bool // the head says that the connection ends with the response
+	whole  bool // net/http has all of the response
+
+	isLate     atomic.Bool // a Read of the body has met a deadline
+	isAnswered atomic.Bool // the client is getting the last byte of the response, or has it
 
 	// Goroutines that the application has left behind may touch these.
 	mu      sync.Mutex
@@ -126,17 +142,14 @@ type exchange struct {
 }
 
 // ServeHTTP implements http.Handler.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, nil) }
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, nil, nil) }
 
 // serve calls the application for a request, or refuses the request if refusal says why no
-// application should see it.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request, refusal error) {
+// application should see it. c is the connection, if a Server has accepted it.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, c *conn, refusal error) {
 	script, path, ok := h.paths(r)
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	x := &exchange{h: h, w: w, r: r}
+	x := &exchange{h: h, w: w, r: r, conn: c}
+	x.endWrite() // net/http has set a deadline, from the request's head on
 	x.ctx.Init((*parent)(x), x)
 	x.env = *new(gateway.Environ).WithContext(&x.ctx)
 	x.env.Errors, x.env.Multithread = (*errorLog)(x), true
@@ -144,8 +157,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, refusal error) {
 		refusal = err
 	}
 	app := h.app
-	if refusal != nil {
+	switch {
+	case refusal != nil:
 		app = request.Refuse(refusal)
+		x.isTunnel = errors.Is(refusal, request.ErrConnect)
+	case !ok:
+		app = gateway.ApplicationFunc(notFound)
 	}
 	x.beginBody()
 	x.respond(app)
@@ -156,19 +173,30 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, refusal error) {
 	x.startWrite() // net/http sends the last chunk when the handler has returned
 }
 
+// notFound is the application of a request for what is not mounted here.
+func notFound(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	_, err := start("404 Not Found", gateway.Headers{{"Content-Type", "text/plain"}}, nil)
+	return gateway.Text("404 Not Found\n"), err
+}
+
 // respond calls the application. Then everything is useless that the application may have kept,
 // also when the application has ended the goroutine.
 func (x *exchange) respond(app gateway.Application) {
+	returned := false
 	defer func() {
 		x.mu.Lock()
 		x.isOver = true
 		x.mu.Unlock()
 		x.ctx.Cancel(gateway.ErrEnded)
+		if !returned || !x.whole { // net/http closes the connection
+			x.dropBody()
+		}
 		if unwatch := x.unwatch.Load(); unwatch != nil {
 			(*unwatch)()
 		}
 	}()
 	_ = gateway.Respond(app, &x.env, x)
+	returned = true
 }
 
 // ended reports whether the response is over.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"example.com/gateway"
 	"example.com/gateway/request"
 )
 
@@ -59,7 +60,26 @@ func (in *input) Read(p []byte) (n int, err error) {
 	if x.r.ContentLength < 0 && x.h.limits.ReadTimeout > 0 {
 		p = p[:min(len(p), chunkBytes)]
 	}
-	return x.r.Body.Read(p)
+	n, err = x.r.Body.Read(p)
+	if err != nil && x.hasLeft(err) {
+		err = request.Disconnected(err)
+	}
+	return n, err
+}
+
+// hasLeft reports whether the client has left in its body, if err is the error of a Read. An
+// application that returns that error has made no fault.
+func (x *exchange) hasLeft(err error) bool {
+	if err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	if x.r.ProtoMajor > 1 { // net/http ends the body first, and the context right after that
+		select {
+		case <-x.r.Context().Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return x.cause() == gateway.ErrDisconnected
 }
 
 // startRead gives the client a ReadTimeout for its next bytes.
@@ -128,6 +148,9 @@ func (x *exchange) mustClose() bool {
 	if x.r.ProtoMajor != 1 {
 		return false // a stream ends by itself
 	}
+	if x.isTunnel {
+		return true
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch x.body {
@@ -157,6 +180,14 @@ func (x *exchange) finishBody() {
 	if x.bodyState() != bodyEnded && !x.closes {
 		// In full duplex net/http would take what is left of the body for the next request.
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// dropBody ends the body of a request whose connection is about to be closed. net/http would wait
+// for the rest of the body first, without a bound in time.
+func (x *exchange) dropBody() {
+	if x.r.ProtoMajor == 1 {
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now())
 	}
 }
 

@@ -42,7 +42,8 @@ func exchangeOf(env *gateway.Environ) *exchange {
 }
 
 // cause says why the request's own context has ended, or nil. net/http cancels it without a cause
-// when the client is gone, and also when a read from the connection has met a deadline.
+// when the client is gone, and also when a read from the connection has met a deadline. A client that
+// has its answer may go.
 func (x *exchange) cause() error {
 	ctx := x.r.Context()
 	if ctx.Err() == nil {
@@ -54,6 +55,9 @@ func (x *exchange) cause() error {
 	if x.isLate.Load() {
 		return context.DeadlineExceeded
 	}
+	if x.isAnswered.Load() {
+		return nil
+	}
 	return gateway.ErrDisconnected
 }
 
@@ -63,7 +67,9 @@ func (x *exchange) Watch() {
 		if x.cause() == gateway.ErrDisconnected {
 			x.awaitReads() // only a Read gets to know that it was a deadline, and after the context has ended
 		}
-		x.ctx.Cancel(x.cause())
+		if cause := x.cause(); cause != nil {
+			x.ctx.Cancel(cause)
+		}
 	})
 	x.unwatch.Store(&unwatch)
 }

@@ -287,3 +287,49 @@ func TestTheCauseWaitsForTheRead(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", lateBody{cancel}).WithContext(ctx))
 	})
 }
+
+// A client that has its answer may go: what the application still has to do is not in vain.
+func TestAClientThatGoesWithItsAnswerEndsNoContext(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, method, status string
+		headers              gateway.Headers
+		body                 func() gateway.Body
+		want                 error
+	}{
+		{"a length", "GET", "200 OK", plain, func() gateway.Body { return gateway.Text("hello") }, nil},
+		{"HEAD", "HEAD", "200 OK", plain, func() gateway.Body { return gateway.Text("hello") }, nil},
+		{"204", "GET", "204 No Content", nil, func() gateway.Body { return gateway.Text("") }, nil},
+		{"304", "GET", "304 Not Modified", nil, func() gateway.Body { return gateway.Text("") }, nil},
+		{"an end that is still to come", "GET", "200 OK", plain, func() gateway.Body {
+			return gateway.Stream(func(yield func([]byte, error) bool) { _ = yield([]byte("a"), nil) && yield([]byte("b"), nil) })
+		}, gateway.ErrDisconnected},
+	} {
+		for _, isWatched := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				r := httptest.NewRequest(c.method, "/", nil)
+				ctx, leave := context.WithCancel(r.Context())
+				isClosed := false
+				nethttp.Handler(appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+					if isWatched {
+						env.Context().Done()
+					}
+					_, err := start(c.status, c.headers, nil)
+					return gateway.OnClose(c.body(), func() error {
+						isClosed = true
+						leave()
+						synctest.Wait()
+						if cause := context.Cause(env.Context()); !errors.Is(cause, c.want) {
+							t.Errorf("%s, watched: %v: the Context has ended with %v, want %v",
+								c.name, isWatched, cause, c.want)
+						}
+						return nil
+					}), err
+				})).ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+				if !isClosed {
+					t.Errorf("%s: the body is not closed", c.name)
+				}
+			})
+		}
+	}
+}

@@ -90,16 +90,21 @@ func (h *handler) fill(env *gateway.Environ, r *http.Request, script, path strin
 		add("REQUEST_URI", r.URL.RequestURI())
 	}
 	add("HTTP_HOST", r.Host)
+	hasLength := false
 	for name, list := range r.Header {
-		if strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length") {
-			continue // r.Host and r.ContentLength count, whatever a handler around this one has left here
+		if strings.EqualFold(name, "Content-Length") {
+			hasLength = true
+			continue // r.ContentLength and r.Host count, whatever a handler around this one has left here
+		}
+		if strings.EqualFold(name, "Host") {
+			continue
 		}
 		for _, value := range list {
 			_ = b.AddHeader(name, value)
 		}
 	}
 	switch {
-	case r.ContentLength > 0 || r.ContentLength == 0 && r.Header["Content-Length"] != nil:
+	case r.ContentLength > 0 || r.ContentLength == 0 && hasLength:
 		add("CONTENT_LENGTH", strconv.FormatInt(r.ContentLength, 10))
 	case r.ContentLength < 0:
 		// CGI has no other way to say that there is a body of unknown length. HTTP/2 has no such

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"example.com/gateway"
@@ -58,6 +59,10 @@ func TestVariablesOfARequest(t *testing.T) {
 			map[string]string{"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": ""}},
 		{"a body of no bytes", func(r *http.Request) { r.ContentLength, r.Header["Content-Length"] = 0, []string{"0"} },
 			map[string]string{"CONTENT_LENGTH": "0"}},
+		{"names that are not canonical", func(r *http.Request) {
+			r.Header["content-length"], r.Header["x-a"], r.Header["host"] = []string{"0"}, []string{"1"}, []string{"evil"}
+			r.Body, r.ContentLength = http.NoBody, 0
+		}, map[string]string{"CONTENT_LENGTH": "0", "HTTP_X_A": "1", "HTTP_HOST": "www.example.com"}},
 		{"OPTIONS *", func(r *http.Request) { r.Method, r.URL.Path, r.RequestURI = "OPTIONS", "*", "*" },
 			map[string]string{"PATH_INFO": "", "SCRIPT_NAME": "", "REQUEST_URI": "*"}}, // C14
 		{"the absolute form", func(r *http.Request) { r.RequestURI = "http://www.example.com/a%2Fb%20c?q=%41" },
@@ -158,5 +163,57 @@ func TestNULInAPathIsRefused(t *testing.T) {
 		if w.Code != http.StatusBadRequest || called {
 			t.Errorf("the status is %d, the application was called: %t", w.Code, called)
 		}
+	}
+}
+
+// What follows a CONNECT is the tunnel's, and no request. Nobody takes a target that is no path for
+// the root.
+func TestATunnelReachesNoApplication(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		calls.Add(1)
+		return text(start, "hello")
+	})
+	servers := map[string]string{
+		"Server":             serveTCP(t, &nethttp.Server{Application: app, ErrorLog: quiet}, false),
+		"Server with Prefix": serveTCP(t, &nethttp.Server{Application: app, ErrorLog: quiet, Prefix: "/blog"}, false),
+		"Handler":            serve(t, &http.Server{ErrorLog: quiet, Handler: nethttp.Handler(app)}),
+	}
+	for name, addr := range servers {
+		for line, want := range map[string]string{
+			"CONNECT example.com:443 HTTP/1.1\r\nHost: x": "501",
+			"CONNECT / HTTP/1.1\r\nHost: x":               "501",
+			"GET * HTTP/1.1\r\nHost: x":                   "400",
+			"GET a:b HTTP/1.1\r\nHost: x":                 "400",
+			"GET example.com:443 HTTP/1.1\r\nHost: x":     "400",
+			"PRI * HTTP/2.0":                              "400", // the preface of HTTP/2
+		} {
+			answer := send(t, addr, line+"\r\n\r\nGET /blog HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			status, rest, _ := strings.Cut(strings.TrimPrefix(answer, "HTTP/1.1 "), " ")
+			if status != want {
+				t.Errorf("%s: the answer to %q is %q, want %s", name, line, answer, want)
+			}
+			isLast := strings.HasPrefix(line, "CONNECT") || strings.HasPrefix(line, "PRI")
+			if got := strings.Contains(rest, "HTTP/1.1"); got == isLast {
+				t.Errorf("%s: what follows %q is a request: %v", name, line, got)
+			}
+			if n := calls.Swap(0); isLast && n > 0 || n > 1 {
+				t.Errorf("%s: %q has called the application %d times", name, line, n)
+			}
+		}
+	}
+}
+
+// OPTIONS * is a request about the server.
+func TestOptionsOfTheServerReachTheApplication(t *testing.T) {
+	t.Parallel()
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		return text(start, env.Vars["REQUEST_URI"]+"|"+env.Vars["SCRIPT_NAME"]+"|"+env.Vars["PATH_INFO"])
+	})
+	addr := serveTCP(t, &nethttp.Server{Application: app, ErrorLog: quiet}, false)
+	answer := send(t, addr, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 200") || !strings.HasSuffix(answer, "*||") {
+		t.Errorf("the answer is %q", answer)
 	}
 }

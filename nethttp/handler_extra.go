@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -35,7 +36,7 @@ func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
 		return nil
 	case x.ended():
 		return gateway.ErrEnded
-	case x.hasHead:
+	case x.code != 0:
 		return gateway.ErrHeadersSent
 	case !x.r.ProtoAtLeast(1, 1):
 		return nil
@@ -43,23 +44,17 @@ func EarlyHints(env *gateway.Environ, headers gateway.Headers) error {
 		return nil // a ResponseWriter that is not an http.Server's takes a 103 for the response
 	}
 	h := x.w.Header()
-	before := make(http.Header, len(headers))
+	response := maps.Clone(h) // net/http sends all that is in h, and the hints are not the response
+	clear(h)
 	for _, field := range headers {
 		name := textproto.CanonicalMIMEHeaderKey(field[0])
-		if _, found := before[name]; !found {
-			before[name] = h[name]
-			delete(h, name)
-		}
 		h[name] = append(h[name], field[1])
 	}
 	x.startWrite()
 	x.w.WriteHeader(http.StatusEarlyHints)
 	x.endWrite()
-	for name, list := range before { // the hints are not the response
-		if delete(h, name); list != nil {
-			h[name] = list
-		}
-	}
+	clear(h)
+	maps.Copy(h, response)
 	return nil
 }
 
@@ -123,7 +118,8 @@ func mayTrail(name string) bool {
 
 // notInTrailers are ordinary names of fields that may not follow the body.
 var notInTrailers = []string{
-	"Authorization", "Cache-Control", "Content-Encoding", "Content-Range", "Host", "Set-Cookie", "WWW-Authenticate",
+	"Authorization", "Cache-Control", "Content-Encoding", "Content-Range", "Host", "Proxy-Authenticate", "Set-Cookie",
+	"WWW-Authenticate",
 }
 
 // check returns an error if a field is not allowed here, and if start would refuse the fields. It

@@ -48,7 +48,7 @@ func TestEarlyHintsAndTrailers(t *testing.T) {
 	})
 	eachProtocol(t, around, func(t *testing.T, proto string, client *http.Client, url string) {
 		response, body, hints := get(t, client, url)
-		if got := fmt.Sprint(hints); got != "[103 [</a.css> </b.js>] [1] 103 [</c.css>] [1]]" {
+		if got := fmt.Sprint(hints); got != "[103 [</a.css> </b.js>] [] 103 [</c.css>] []]" {
 			t.Errorf("the hints are %v", got)
 		}
 		if body != "body" || response.StatusCode != 200 || fmt.Sprint(response.Header["Link"]) != "[</theirs>]" || response.Header["X-Hint"] != nil {
@@ -77,6 +77,34 @@ func TestEarlyHintsAndTrailers(t *testing.T) {
 			t.Errorf("the answer is %d %q", w.Code, w.Body)
 		}
 	})
+}
+
+// A 103 has nothing of the response, neither of what handlers around have set nor of the trailers.
+func TestEarlyHintsAreNothingElse(t *testing.T) {
+	t.Parallel()
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		if err := nethttp.Trailers(env, gateway.Headers{{"X-Sum", "1"}}); err != nil {
+			t.Error(err)
+		}
+		if err := nethttp.EarlyHints(env, gateway.Headers{{"Link", "</a.css>"}}); err != nil {
+			t.Error(err)
+		}
+		return text(start, "hello")
+	})
+	addr := serve(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "secret=1")
+		w.Header()["x-lower"] = []string{"1"}
+		nethttp.Handler(app).ServeHTTP(w, r)
+	})})
+	answer := send(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	hints, response, _ := strings.Cut(answer, "\r\n\r\n")
+	if hints != "HTTP/1.1 103 Early Hints\r\nLink: </a.css>" {
+		t.Errorf("the 103 is %q", hints)
+	}
+	if !strings.Contains(response, "Set-Cookie: secret=1\r\n") ||
+		!strings.Contains(response, "x-lower: 1\r\n") || strings.Contains(response, "Link") {
+		t.Errorf("the response is %q", response)
+	}
 }
 
 // The functions in Extra are called instead of the server's (R123).

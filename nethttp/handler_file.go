@@ -5,7 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
+
+	"example.com/gateway/internal/errno"
 )
 
 var _ io.ReaderFrom = (*exchange)(nil)
@@ -55,5 +56,5 @@ func isFile(src io.Reader) bool {
 // isOfFile reports whether err is an error of reading a file. Package net wraps it in a
 // net.OpError, like an error of the connection.
 func isOfFile(err error) bool {
-	return errors.As(err, new(*fs.PathError)) || errors.Is(err, syscall.EIO)
+	return errors.As(err, new(*fs.PathError)) || errno.IsIO(err)
 }

@@ -7,6 +7,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/gateway"
@@ -25,13 +26,18 @@ func (x *exchange) WriteHead(status string, headers gateway.Headers) error {
 	if err != nil {
 		return err
 	}
-	x.hasHead = true
+	x.code = code
 	h := x.w.Header()
-	if len(h) > 0 { // handlers around this one have set some
-		for i := range headers {
-			if name := textproto.CanonicalMIMEHeaderKey(headers[i][0]); name != "Set-Cookie" && name != "Vary" {
-				delete(h, name)
-			}
+	hasType := false
+	for name := range h { // handlers around this one have set some, in any case
+		switch textproto.CanonicalMIMEHeaderKey(name) {
+		case "Set-Cookie", "Vary":
+			continue
+		case "Content-Type":
+			hasType = true
+		}
+		if slices.ContainsFunc(headers, func(field [2]string) bool { return strings.EqualFold(field[0], name) }) {
+			delete(h, name)
 		}
 	}
 	values := make([]string, len(headers)) // one allocation for all
@@ -44,7 +50,7 @@ func (x *exchange) WriteHead(status string, headers gateway.Headers) error {
 		values[i] = headers[i][1]
 		h[name] = values[i : i+1 : i+1]
 	}
-	if _, found := h["Content-Type"]; !found {
+	if _, found := h["Content-Type"]; !found && !hasType {
 		h["Content-Type"] = nil // so that net/http guesses none
 	}
 	if x.mustClose() || x.h.stopping.Err() != nil {
@@ -82,14 +88,29 @@ func (x *exchange) Flush() error {
 
 // End implements gateway.Transport. The client then has all of a whole response. Only the end of a
 // response without a length is still to come: net/http sends it when ServeHTTP returns. There a
-// response that is not whole is cut off.
-func (x *exchange) End(whole bool) error {
-	if !whole {
-		return nil
+// response that is not whole is cut off, unless End has reset the connection.
+func (x *exchange) End(whole bool) (err error) {
+	if whole {
+		x.isAnswered.Store(x.hasEnd())
+		err = x.Flush()
+		x.whole = err == nil
 	}
-	err := x.Flush()
-	x.whole = err == nil
+	if !x.whole && x.conn != nil && x.endsByClose() && !errors.Is(x.ctx.Cause(), gateway.ErrDisconnected) {
+		x.conn.reset()
+	}
 	return err
+}
+
+// hasEnd reports whether the client can tell the last byte of the response: it has a length, or no
+// body. The end of any other response comes when ServeHTTP returns.
+func (x *exchange) hasEnd() bool {
+	return x.w.Header()["Content-Length"] != nil || x.r.Method == "HEAD" || x.code == 204 || x.code == 304
+}
+
+// endsByClose reports whether the response has no end but that of the connection: under HTTP/1.0
+// without a length.
+func (x *exchange) endsByClose() bool {
+	return x.code != 0 && !x.r.ProtoAtLeast(1, 1) && x.w.Header()["Content-Length"] == nil
 }
 
 // lost returns the error of a write, and ends the Context. The client is gone, unless a handler
@@ -123,10 +144,11 @@ func (x *exchange) startWrite() {
 	}
 }
 
-// endWrite takes the deadline of startWrite away under HTTP/2, where net/http resets a stream whose
-// deadline has passed even if nothing is being written. Under HTTP/1 only writes look at it.
+// endWrite takes the deadline of startWrite away. Under HTTP/2 net/http resets a stream whose
+// deadline has passed even if nothing is being written. Under HTTP/1 net/http writes a 100
+// (Continue) by itself, and crypto/tls answers a client that changes its keys.
 func (x *exchange) endWrite() {
-	if x.h.limits.WriteTimeout > 0 && x.r.ProtoMajor > 1 {
+	if x.h.limits.WriteTimeout > 0 {
 		_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/nethttp"
@@ -18,15 +19,28 @@ import (
 
 func TestHeadersThatOthersHaveSet(t *testing.T) {
 	t.Parallel()
-	app := answering("200 OK", gateway.Headers{{"x-frame-options", "DENY"}, {"Set-Cookie", "b=2"}, {"Set-Cookie", "c=3"}, {"X-Two", "1"}, {"X-Two", "2"}},
+	app := answering("200 OK", gateway.Headers{{"x-frame-options", "DENY"}, {"Set-Cookie", "b=2"},
+		{"Set-Cookie", "c=3"}, {"X-Two", "1"}, {"X-Two", "2"}, {"vary", "Cookie"}, {"X-Lower", "mine"}},
 		func() gateway.Body { return gateway.Text("<html>") })
 	w := httptest.NewRecorder()
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 	w.Header().Set("Set-Cookie", "a=1")
 	w.Header().Set("X-Other", "stays")
+	w.Header().Set("Vary", "Accept-Encoding")
+	w.Header()["x-lower"] = []string{"theirs"}
+	w.Header()["content-type"] = []string{"text/html"}
 	nethttp.Handler(app).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	h := w.Header()
-	for name, want := range map[string]string{"X-Frame-Options": "[DENY]", "Set-Cookie": "[a=1 b=2 c=3]", "X-Other": "[stays]", "X-Two": "[1 2]"} {
+	lower := "x-lower"
+	if _, found := h[lower]; found {
+		t.Error("x-lower stays beside X-Lower")
+	}
+	if _, found := h["Content-Type"]; found {
+		t.Error("there is a Content-Type beside content-type")
+	}
+	for name, want := range map[string]string{"Vary": "[Accept-Encoding Cookie]", "X-Lower": "[mine]",
+		"content-type": "[text/html]", "X-Frame-Options": "[DENY]", "Set-Cookie": "[a=1 b=2 c=3]",
+		"X-Other": "[stays]", "X-Two": "[1 2]"} {
 		if got := fmt.Sprint(h[name]); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
@@ -198,4 +212,28 @@ func TestAWriteThatFailsIsAClientThatHasLeft(t *testing.T) {
 		}
 	}()
 	nethttp.Handler(app).ServeHTTP(failingWriter{httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil))
+}
+
+// The client is still there when a handler around has given up, and has answered it.
+func TestAHandlerAroundThatGivesUpIsNoClientThatHasLeft(t *testing.T) {
+	t.Parallel()
+	written, answered := make(chan error, 1), make(chan struct{})
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		w, err := start("200 OK", plain, nil)
+		if err != nil {
+			return nil, err
+		}
+		<-answered
+		_, err = w.Write([]byte("x"))
+		written <- err
+		return nil, err
+	})
+	w := httptest.NewRecorder()
+	http.TimeoutHandler(nethttp.Handler(app), time.Millisecond, "too late").ServeHTTP(w,
+		httptest.NewRequest("GET", "/", nil))
+	close(answered)
+	err := until(t, "the write", written)
+	if !errors.Is(err, http.ErrHandlerTimeout) || errors.Is(err, gateway.ErrDisconnected) {
+		t.Errorf("the writer returned %v, want http.ErrHandlerTimeout and no ErrDisconnected", err)
+	}
 }

@@ -80,6 +80,14 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+// take returns what String does, and empties the log.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.b.Reset()
+	return l.b.String()
+}
+
 func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -283,7 +291,7 @@ func TestEachProtocol(t *testing.T) {
 // An application that ends its goroutine, as t.FailNow does, leaves no client waiting.
 func TestGoexitEndsTheConnection(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
+	ended := make(chan error, 2)
 	addr := serve(t, &http.Server{Handler: nethttp.Handler(appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 		ctx := env.Context()
 		context.AfterFunc(ctx, func() { ended <- context.Cause(ctx) })
@@ -292,6 +300,11 @@ func TestGoexitEndsTheConnection(t *testing.T) {
 	}))})
 	if answer := send(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 500 ") {
 		t.Errorf("the answer is %q", answer)
+	}
+	begun := time.Now()
+	answer := send(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1") // and no more
+	if took := time.Since(begun); !strings.HasPrefix(answer, "HTTP/1.1 500 ") || took > 5*time.Second {
+		t.Errorf("a client that stalls its body: the answer is %q, after %v", answer, took)
 	}
 	if err := until(t, "the end of the context", ended); !errors.Is(err, gateway.ErrEnded) {
 		t.Errorf("the cause is %v", err)

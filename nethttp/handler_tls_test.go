@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -124,4 +125,51 @@ func pemFilesOf(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 		}
 	}
 	return certFile, keyFile
+}
+
+// A client chooses the name that it asks for, without a certificate, and the names in its own: a
+// line break there would forge a line wherever an application prints the variable.
+func TestALineBreakInTheNamesOfAClientIsRefused(t *testing.T) {
+	t.Parallel()
+	app := appFunc(func(_ *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		t.Error("the application was called")
+		return text(start, "hello")
+	})
+	verified := func(subject, issuer pkix.Name) *tls.ConnectionState {
+		list := []*x509.Certificate{{Subject: subject, Issuer: issuer}}
+		return &tls.ConnectionState{PeerCertificates: list, VerifiedChains: [][]*x509.Certificate{list}}
+	}
+	good := pkix.Name{CommonName: "good"}
+	for _, breach := range []string{"a\rb", "a\nb", "a\r\nX: b", "a\x00b"} {
+		bad := pkix.Name{CommonName: breach}
+		for name, state := range map[string]*tls.ConnectionState{
+			"SSL_TLS_SNI":        {ServerName: breach},
+			"SSL_CLIENT_S_DN_CN": verified(bad, good),
+			"SSL_CLIENT_I_DN":    verified(good, bad),
+			"SSL_CLIENT_S_DN":    verified(pkix.Name{Organization: []string{breach}}, good),
+		} {
+			if strings.Contains(breach, "\x00") && strings.HasSuffix(name, "_DN") {
+				continue // crypto/x509/pkix escapes it
+			}
+			r := httptest.NewRequest("GET", "/", nil)
+			r.TLS = state
+			w := httptest.NewRecorder()
+			nethttp.Handler(app).ServeHTTP(w, r)
+			if w.Code != 400 {
+				t.Errorf("%s with %q: the status is %d, want 400", name, breach, w.Code)
+			}
+		}
+	}
+	addr := serveTCP(t, &nethttp.Server{
+		Application: app, ErrorLog: quiet, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificateOf(t)}},
+	}, true)
+	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, ServerName: "a\r\nb"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+	if answer, _ := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.0 400 ") {
+		t.Errorf("the answer is %q", answer)
+	}
 }

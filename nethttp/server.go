@@ -30,6 +30,20 @@ func Serve(l net.Listener, app gateway.Application) error {
 // The application finds what [Handler] documents. The Context also ends with gateway.ErrShutdown
 // when Shutdown has run out of time or Close is called.
 //
+// A client of HTTP/1.0 can tell a response that was cut off, also without a Content-Length: the
+// Server resets the TCP connection. A Unix socket has no reset. There only the length tells.
+//
+// net/http reads the requests, and decides some things that RFC 9112 has otherwise:
+//
+//   - An empty line before a request is a 400, except behind the body of a POST.
+//   - A Transfer-Encoding in HTTP/1.0 is ignored. The chunks pass for the next request, if the
+//     connection is kept.
+//   - A Content-Length beside a Transfer-Encoding is ignored, and the connection is kept.
+//   - The Context does not end when a client leaves that has sent more bytes while its request was
+//     going on. A write notices.
+//
+// A web server in front that reads the requests itself, as nginx does, passes none of these on.
+//
 // About the limits:
 //
 //   - ReadTimeout is for the next bytes of a body; in a body of unknown length, for the next 16
@@ -38,7 +52,8 @@ func Serve(l net.Listener, app gateway.Application) error {
 //   - WriteTimeout is for a block, or for 64 KiB of a larger block or of a file. When it has
 //     passed, the client counts as gone, even if it has accepted a part of the 64 KiB, and the
 //     connection is closed or the stream reset.
-//   - The application may take its time, and so may a client that is slow and keeps going.
+//   - The application and the source of its body may take their time, which counts for no timeout.
+//     So may a client that is slow and keeps going.
 //   - MaxHeaderBytes and MaxHeaders count variables, of which a request has about a dozen more than
 //     headers. If the headers are 4 KiB longer than MaxHeaderBytes, net/http sends the 431 by
 //     itself, and the log gets no line.
@@ -130,8 +145,14 @@ func (s *Server) init() {
 		ReadHeaderTimeout: limits.ReadHeaderTimeout,
 		IdleTimeout:       limits.IdleTimeout,
 		MaxHeaderBytes:    limits.MaxHeaderBytes,
-		ErrorLog:          s.log,
-		BaseContext:       func(net.Listener) context.Context { return s.acceptor.Context() },
+		// For what net/http answers by itself, such as a 400: an exchange takes this deadline away.
+		WriteTimeout: limits.WriteTimeout,
+		// A deadline of a stream leaves the connection to a client that reads nothing at all.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: limits.WriteTimeout},
+		// The answer of net/http to OPTIONS * waits for a body without a bound in time.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     s.log,
+		BaseContext:                  func(net.Listener) context.Context { return s.acceptor.Context() },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
@@ -149,10 +170,10 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer c.end()
 	defer s.requests.Add(-1)
 	if s.requests.Add(1) > int64(s.handler.limits.MaxRequests) {
-		s.handler.serve(w, r, request.ErrOverloaded)
+		s.handler.serve(w, r, c, request.ErrOverloaded)
 		return
 	}
-	s.handler.serve(w, r, nil)
+	s.handler.serve(w, r, c, nil)
 }
 
 // Shutdown stops the server so that no request is lost. It stops accepting, tells the clients with

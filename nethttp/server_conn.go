@@ -2,10 +2,13 @@ package nethttp
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"time"
 
 	"example.com/gateway/internal/acceptor"
 )
@@ -29,9 +32,28 @@ func (s *Server) serveConn(nc *acceptor.Conn, config *tls.Config) {
 	c := &conn{Conn: nc}
 	l := &connListener{c, c.LocalAddr()}
 	if config != nil {
-		l.c = tls.Server(c, config)
+		t := tls.Server(c, config)
+		if !s.shakeHands(t) {
+			c.Close()
+			return
+		}
+		l.c = t
 	}
 	_ = s.http.Serve(l) // which returns io.EOF at once
+}
+
+// shakeHands begins TLS, so that net/http need not: net/http logs a client that leaves meanwhile.
+// shakeHands reports whether net/http is to have the connection. If TLS has failed otherwise,
+// net/http meets the same error, logs the error, and answers a client that speaks HTTP without TLS.
+func (s *Server) shakeHands(c *tls.Conn) bool {
+	var deadline time.Time
+	if timeout := s.handler.limits.ReadHeaderTimeout; timeout > 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	_ = c.SetDeadline(deadline)
+	err := c.Handshake()
+	_ = c.SetDeadline(time.Time{})
+	return err == nil || !acceptor.IsHangUp(err) && !errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // A connListener is a listener of one connection: the way to hand a connection to an http.Server.
@@ -97,6 +119,30 @@ func (c *conn) Close() error {
 	return c.Conn.Conn.Close()
 }
 
+// reset closes the connection so that the client does not take a response for whole that ends with
+// the connection. Over TCP the client gets a reset, and over TLS no close_notify.
+func (c *conn) reset() {
+	acceptor.EndByReset(c.Conn.Conn)
+	c.Close()
+}
+
+// Write implements net.Conn. After a write that has met its deadline net/http closes the
+// connection. A client that goes on to read then gets what the system has buffered, and the end of
+// the connection must not make a whole response of that.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.note(err)
+}
+
+// note returns the error of a write. If the error is that of a deadline, note makes a reset of the
+// connection's end.
+func (c *conn) note(err error) error {
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		acceptor.EndByReset(c.Conn.Conn)
+	}
+	return err
+}
+
 // setState follows the states that net/http gives the connection. Under HTTP/2 the connection is idle
 // when it has no stream.
 func (c *conn) setState(state http.ConnState) {
@@ -111,7 +157,8 @@ func (c *conn) setState(state http.ConnState) {
 // ReadFrom is for net/http, which sends files by it. Package net has a sendfile(2) for TCP.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if to, ok := c.Conn.Conn.(io.ReaderFrom); ok {
-		return to.ReadFrom(r)
+		n, err := to.ReadFrom(r)
+		return n, c.note(err)
 	}
-	return io.Copy(struct{ io.Writer }{c.Conn.Conn}, r)
+	return io.Copy(struct{ io.Writer }{c}, r)
 }

@@ -5,11 +5,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -365,4 +369,253 @@ func TestApplicationsOfAClientThatHasLeftCount(t *testing.T) {
 			b.t.Errorf("when the application has returned, the answer is %q", s)
 		}
 	})
+}
+
+// A client of HTTP/1.0 takes a response without a length for whole when the connection ends like
+// any other.
+func TestAClientOfHTTP10CanTellABrokenResponse(t *testing.T) {
+	t.Parallel()
+	fault := errors.New("the disk is on fire")
+	stalled := make(chan struct{})
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		var headers gateway.Headers
+		if strings.HasPrefix(env.Vars["PATH_INFO"], "/length") {
+			headers = lengthOf(100)
+		}
+		_, err := start("200 OK", headers, nil)
+		return gateway.Stream(func(yield func([]byte, error) bool) {
+			if !yield([]byte("begun"), nil) {
+				return
+			}
+			switch {
+			case strings.HasSuffix(env.Vars["PATH_INFO"], "/whole"):
+				yield([]byte(" and done"), nil)
+			case strings.HasSuffix(env.Vars["PATH_INFO"], "/left"):
+				<-env.Context().Done()
+				yield(nil, context.Cause(env.Context()))
+			case strings.HasSuffix(env.Vars["PATH_INFO"], "/stalled"):
+				for block := make([]byte, 1<<20); yield(block, nil); {
+				}
+				stalled <- struct{}{}
+			default:
+				yield(nil, fault)
+			}
+		}), err
+	})
+	limits := request.Limits{WriteTimeout: time.Second}
+	addr := serveTCP(t, &nethttp.Server{Application: app, ErrorLog: quiet, Limits: limits}, false)
+	config := &tls.Config{Certificates: []tls.Certificate{certificateOf(t)}}
+	addrTLS := serveTCP(t, &nethttp.Server{Application: app, ErrorLog: quiet, Limits: limits, TLSConfig: config}, true)
+	for _, c := range []struct {
+		path, version string
+		tls           bool
+		body          string
+		reset         bool
+	}{
+		{"/broken", "1.0", false, "begun", true},
+		{"/broken", "1.0", true, "begun", true},
+		{"/whole", "1.0", false, "begun and done", false},
+		{"/whole", "1.0", true, "begun and done", false},
+		{"/left", "1.0", false, "begun", false},
+		{"/length/broken", "1.0", false, "begun", false},   // the length tells
+		{"/broken", "1.1", false, "5\r\nbegun\r\n", false}, // the last chunk is missing
+		{"/stalled", "1.0", false, "begun", true},
+		{"/stalled", "1.0", true, "begun", true},
+	} {
+		name := fmt.Sprintf("%s under HTTP/%s, TLS %v", c.path, c.version, c.tls)
+		tcp, err := net.Dial("tcp", addr)
+		if c.tls {
+			tcp, err = net.Dial("tcp", addrTLS)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := tcp
+		if c.tls {
+			conn = tls.Client(tcp, &tls.Config{InsecureSkipVerify: true})
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/%s\r\nHost: x\r\nConnection: close\r\n\r\n", c.path, c.version)
+		switch c.path {
+		case "/left":
+			_ = tcp.(*net.TCPConn).CloseWrite() // for net/http the client has left
+		case "/stalled":
+			<-stalled
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		all, err := io.ReadAll(conn)
+		if isReset := errors.Is(err, syscall.ECONNRESET); isReset != c.reset || err != nil && !isReset {
+			t.Errorf("%s: the connection ends with %v, want a reset: %v", name, err, c.reset)
+		}
+		_, body, _ := strings.Cut(string(all), "\r\n\r\n")
+		if body != c.body && !c.reset { // a reset may take bytes along
+			t.Errorf("%s: the body is %q, want %q", name, body, c.body)
+		}
+	}
+}
+
+// serveTCP has s serve until the test ends, and returns its address.
+func serveTCP(t *testing.T, s *nethttp.Server, withTLS bool) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if withTLS {
+			ended <- s.ServeTLS(l, "", "")
+		} else {
+			ended <- s.Serve(l)
+		}
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		<-ended
+	})
+	return l.Addr().String()
+}
+
+// Whatever a client leaves in the middle of, nothing is written into the log.
+func TestAClientThatLeavesIsNoFault(t *testing.T) {
+	t.Parallel()
+	var lines lines
+	done := make(chan struct{}, 10)
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		gone := func() { done <- struct{}{} }
+		if env.Vars["REQUEST_METHOD"] == "POST" { // the client leaves in its body
+			defer gone()
+			if _, err := io.ReadAll(env.Input); err != nil {
+				return nil, err
+			}
+			return text(start, "hello")
+		}
+		switch env.Vars["PATH_INFO"] {
+		case "/early":
+			defer gone()
+			<-env.Context().Done()
+			return nil, context.Cause(env.Context())
+		case "/cause":
+			defer gone()
+			<-env.Context().Done()
+			return nil, env.Context().Err()
+		case "/file":
+			_, err := start("200 OK", lengthOf(64<<20), nil)
+			return gateway.OnClose(gateway.Reader(fileOf(t, make([]byte, 64<<20)), 0), func() error { gone(); return nil }), err
+		case "/handler":
+			defer gone()
+			h := func(w http.ResponseWriter, r *http.Request) {
+				for block := make([]byte, 64<<10); ; {
+					if _, err := w.Write(block); err != nil {
+						panic(http.ErrAbortHandler)
+					}
+				}
+			}
+			return nethttp.Application(http.HandlerFunc(h)).Call(env, start)
+		}
+		_, err := start("200 OK", plain, nil)
+		return gateway.OnClose(gateway.Stream(func(yield func([]byte, error) bool) {
+			for block := make([]byte, 64<<10); yield(block, nil); {
+			}
+		}), func() error { gone(); return nil }), err
+	})
+	certificate := certificateOf(t)
+	start := func(withTLS bool, protocols ...string) string {
+		s := &nethttp.Server{
+			Application: app, ErrorLog: log.New(&lines, "", 0),
+			Limits:    request.Limits{ReadHeaderTimeout: 300 * time.Millisecond},
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: protocols},
+		}
+		return serveTCP(t, s, withTLS)
+	}
+	plainAddr, addr1, addr2 := start(false), start(true, "http/1.1"), start(true, "h2")
+	check := func(what string) {
+		t.Helper()
+		if s := lines.take(); s != "" {
+			t.Errorf("%s: the log has %q", what, s)
+		}
+	}
+	for what, hello := range map[string]string{"nothing": "", "a part of a head": "GET / HT",
+		"a part of a hello": "\x16\x03\x01\x02\x00\x01"} {
+		for _, stays := range []bool{false, true} {
+			for _, addr := range []string{plainAddr, addr1, addr2} {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasPrefix(hello, "GET") == (addr == plainAddr) { // or the client is at fault
+					_, _ = io.WriteString(conn, hello)
+				}
+				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				if stays {
+					if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("%s: the connection is kept", what)
+					}
+				}
+				conn.Close()
+			}
+			time.Sleep(50 * time.Millisecond)
+			check(fmt.Sprintf("after %s, stays %v", what, stays))
+		}
+	}
+	conn, err := net.Dial("tcp", addr1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, hi)
+	if answer, _ := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.0 400") {
+		t.Errorf("a client that speaks no TLS gets %q", answer)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if s := lines.take(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "TLS") {
+		t.Errorf("a client that speaks no TLS: the log has %q", s)
+	}
+	for _, target := range []string{"GET /early", "GET /cause", "GET /stream", "GET /file", "GET /handler", "POST /"} {
+		method, path, _ := strings.Cut(target, " ")
+		for _, addr := range []string{plainAddr, addr1} {
+			var conn net.Conn
+			var err error
+			if addr == plainAddr {
+				conn, err = net.Dial("tcp", addr)
+			} else {
+				conn, err = tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			length := ""
+			if method == "POST" {
+				length = "Content-Length: 10\r\n"
+			}
+			_, _ = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\n%s\r\n", target, length)
+			if method == "POST" {
+				_, _ = io.WriteString(conn, "12345")
+			}
+			time.Sleep(20 * time.Millisecond)
+			conn.Close()
+			until(t, target, done)
+			time.Sleep(20 * time.Millisecond)
+			check(target + " at " + addr)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var body io.Reader
+		if method == "POST" {
+			r, w := io.Pipe()
+			body = r
+			go io.WriteString(w, "12345")
+			defer w.Close()
+		}
+		r, _ := http.NewRequestWithContext(ctx, method, "https://"+addr2+path, body)
+		time.AfterFunc(50*time.Millisecond, cancel)
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		if response, err := transport.RoundTrip(r); err == nil {
+			<-ctx.Done()
+			response.Body.Close()
+		}
+		until(t, target, done)
+		time.Sleep(20 * time.Millisecond)
+		check(target + " under HTTP/2")
+		transport.CloseIdleConnections()
+	}
 }

@@ -148,7 +148,7 @@ func text(start gateway.StartResponse, s string) (gateway.Body, error) {
 func (b *bubble) answer(r *bufio.Reader) string {
 	b.t.Helper()
 	response, err := http.ReadResponse(r, nil)
-	for err == nil && response.StatusCode == http.StatusEarlyHints {
+	for err == nil && response.StatusCode < 200 {
 		response, err = http.ReadResponse(r, nil)
 	}
 	if err != nil {
@@ -871,4 +871,63 @@ func (c *partConn) ReadFrom(r io.Reader) (int64, error) {
 		}
 	}
 	return c.TCPConn.ReadFrom(r)
+}
+
+// The comment of Server says what net/http makes of odd requests.
+func TestWhatNetHTTPDecides(t *testing.T) {
+	t.Parallel()
+	left := make(chan struct{}, 1)
+	app := appFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+		body, err := io.ReadAll(env.Input)
+		if env.Vars["PATH_INFO"] == "/left" {
+			select {
+			case <-env.Context().Done():
+				t.Error("net/http has noticed that the client has left")
+			case <-time.After(300 * time.Millisecond):
+			}
+			_, err := start("200 OK", plain, nil)
+			return gateway.OnClose(gateway.Stream(func(yield func([]byte, error) bool) {
+				for block := make([]byte, 64<<10); yield(block, nil); {
+				}
+			}), func() error { left <- struct{}{}; return nil }), err
+		}
+		if err != nil {
+			return nil, err
+		}
+		return text(start, fmt.Sprintf("%s %s %q;", env.Vars["REQUEST_METHOD"], env.Vars["PATH_INFO"], body))
+	})
+	addr := serveTCP(t, &nethttp.Server{Application: app, ErrorLog: quiet}, false)
+	const last = "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for _, c := range []struct{ name, request, want string }{
+		{"an empty line", "\r\n" + last, "400 Bad Request"},
+		{"an empty line behind the body of a POST", "POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx\r\n" + last,
+			`POST /p "x";GET /last "";`},
+		{"chunks in HTTP/1.0", "POST /p HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			"1\r\nx\r\n0\r\n\r\n" + last, `POST /p "";400 Bad Request`},
+		{"a length beside chunks", "POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n" +
+			"1\r\nx\r\n0\r\n\r\n" + last, `POST /p "x";GET /last "";`},
+	} {
+		got := ""
+		for rest := send(t, addr, c.request); rest != ""; {
+			_, body, _ := strings.Cut(rest, "\r\n\r\n")
+			rest = ""
+			if i := strings.Index(body, "HTTP/1."); i >= 0 {
+				body, rest = body[:i], body[i:]
+			}
+			got += body
+		}
+		if got != c.want {
+			t.Errorf("%s: the answers are %q, want %q", c.name, got, c.want)
+		}
+	}
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "GET /left HTTP/1.1\r\nHost: x\r\n\r\n")
+	time.Sleep(50 * time.Millisecond)
+	_, _ = io.WriteString(conn, "G")
+	time.Sleep(50 * time.Millisecond)
+	conn.Close()
+	until(t, "a write that fails", left)
 }
