@@ -45,7 +45,7 @@ func (q *testRequest) report(t reporter) {
 		case f.more > 1:
 			more = fmt.Sprintf("\n\tThe same in %d more runs, the last %s.", f.more, f.last)
 		}
-		t.Errorf("%v\n\t%s, %s: %s%s\n\t%s", rules.Get(f.rule), q.name, f.step, f.what, more, f.blame)
+		t.Errorf("%s, %s: %s%s\n\t%s The rule is %v", q.name, f.step, f.what, more, f.blame, rules.Get(f.rule))
 	}
 	for _, note := range q.notes {
 		t.Logf("gatewaytest: %s: %s", q.name, note)

@@ -342,6 +342,13 @@ func expect(t *testing.T, f *gatewaytest.Failures, want ...string) {
 			t.Errorf("no failure has %q:\n%s", text, f)
 		}
 	}
+	for _, text := range f.Errors { // what is wrong comes before the rule
+		what, rule, found := strings.Cut(text, " is to blame. The rule is ")
+		if !strings.HasPrefix(text, "gatewaytest: ") &&
+			(!found || !strings.Contains(what, ", when ") && !strings.Contains(what, ", after ") || rule == "") {
+			t.Errorf("the failure is not what was seen, who is to blame, and the rule:\n%s", text)
+		}
+	}
 	if testing.Verbose() {
 		t.Log(f)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"example.com/gateway"
-	"example.com/gateway/internal/rules"
 	"example.com/gateway/validate"
 )
 
@@ -87,8 +86,7 @@ func (l *findings) take() (list []validate.Finding) {
 // TestMiddleware was given: nothing else of the server comes from outside of this package.
 func (r *run) judgeLint(a *trial) {
 	for _, f := range a.lint.take() {
-		sentence := strings.TrimSuffix(rules.Get(f.Rule).Text, ".") // report quotes it
-		seen := strings.TrimPrefix(f.Text, sentence+": ")
+		seen, _, _ := strings.Cut(f.Text, "; the rule: ") // report quotes the rule
 		if f.Place != "" {
 			seen += " (" + f.Place + ")"
 		}

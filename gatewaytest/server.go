@@ -33,13 +33,19 @@ type KnownFailure struct {
 // some of the cases, and clients in others.
 //
 // For each case TestServer calls start, one call after the other. start must serve app over HTTP,
-// in this process, until the end of the test that start is given (t.Cleanup), and must return the
-// URL under which app is mounted: "http://127.0.0.1:8000", or a URL with a path. For a gateway
-// protocol, such as FastCGI, start runs the server together with a web server in front of it. That
-// web server must pass on blocks as they come, and must not hide from the client that a response is
-// cut off.
+// in this process, until the end of the test that start is given, and must return the URL under
+// which app is mounted: "http://127.0.0.1:8000", or a URL with a path. By t.Cleanup start has the
+// server stopped: the function given to t.Cleanup closes the listener and the connections, and
+// returns when the server has returned. For a gateway protocol, such as FastCGI, start runs the
+// server together with a web server in front of it. That web server must pass on blocks as they
+// come, and must not hide from the client that a response is cut off.
 //
-// A failure quotes the rule and says what was seen. A case fails as a hang if a step takes longer
+// TestServer does not test what a server adds to the contract: its limits and time-outs, and how it
+// stops.
+//
+// A failure says what was seen, and quotes the rule. Why an application has failed is in the log of
+// the server, the Errors of the request, which goes where start has it go: to t.Output, for one. A
+// case fails as a hang if a step takes longer
 // than ten seconds, if start does not return within ten seconds, or if the functions that start has
 // given to t.Cleanup do not return within thirty. TestServer leaves the hanging goroutine behind,
 // and runs no more cases after three hangs. At the end it logs the results, a line for each case;
@@ -96,6 +102,10 @@ func TestServer(t *testing.T, start func(t *testing.T, app gateway.Application) 
 	}
 	if results.hangs >= maxHangs {
 		t.Errorf("gatewaytest: %d cases hung; the cases after them were not run", results.hangs)
+	}
+	if t.Failed() {
+		t.Log("gatewaytest: what the applications reported is in the server's log, where start has it go; " +
+			"applications fail on purpose in some cases")
 	}
 	t.Log(results.String())
 }

@@ -183,7 +183,8 @@ func TestWrongThingsEndInAClearFailure(t *testing.T) {
 		"a start that fails":                  {first, "no port is free"},
 		"a start that skips":                  {"no case was run"},
 		"a start that panics":                 {first, "start panicked: no configuration"},
-		"a server that is not there":          {first, "C40: ", "no connection: ", "The server is to blame."},
+		"a server that is not there": {first, "no connection: ",
+			"The server is to blame. The rule is C40: Every request gets an answer"},
 		"a server that answers garbage": {
 			first, `no HTTP response but "\x00\xff garbage \r\n"`, "The server is to blame."},
 		"a server that answers without end": {first, "no HTTP response but"},
@@ -220,10 +221,14 @@ func TestWrongThingsEndInAClearFailure(t *testing.T) {
 			if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 				t.Errorf("the child ends with %v, want exit status 1", err)
 			}
-			for _, s := range want {
-				if !bytes.Contains(output, []byte(s)) {
+			rest := output
+			for _, s := range want { // in this order
+				_, after, found := bytes.Cut(rest, []byte(s))
+				if !found {
 					t.Errorf("it does not say %q", s)
+					continue
 				}
+				rest = after
 			}
 			for _, s := range []string{"panic:", "goroutine ", "fatal error:", "test timed out"} {
 				if bytes.Contains(output, []byte(s)) {

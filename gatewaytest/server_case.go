@@ -36,21 +36,26 @@ var elementary = []string{
 	"R21/close-runs-once-after-a-response",
 }
 
-// serverCases returns the whole table: the elementary cases, then the others in the order of the
-// rules' numbers.
+// serverCases returns the whole table: the elementary cases, then those about the Environ, which the
+// author of a server makes first, and then the others. Each part is in the order of the rules'
+// numbers.
 func serverCases() []serverCase {
-	cases := slices.Concat(environCases, pathCases, requestHeaderCases, inputCases, startCases, headerCases,
-		bodyCases, fileCases, writeCases, lengthCases, methodCases, failureCases, closeCases, isolationCases,
-		clientCases)
+	environ := slices.Concat(environCases, pathCases, requestHeaderCases, inputCases)
+	others := slices.Concat(startCases, headerCases, bodyCases, fileCases, writeCases, lengthCases, methodCases,
+		failureCases, closeCases, isolationCases, clientCases)
 	position := make(map[string]int, len(rules.All))
 	for i, r := range rules.All {
-		position[r.ID] = len(elementary) + i
+		position[r.ID] = i
 	}
+	for _, part := range [][]serverCase{environ, others} {
+		slices.SortStableFunc(part, func(a, b serverCase) int { return position[a.rule] - position[b.rule] })
+	}
+	cases := slices.Concat(environ, others)
 	place := func(c serverCase) int {
 		if i := slices.Index(elementary, c.id()); i >= 0 {
 			return i
 		}
-		return position[c.rule]
+		return len(elementary)
 	}
 	slices.SortStableFunc(cases, func(a, b serverCase) int { return place(a) - place(b) })
 	return cases

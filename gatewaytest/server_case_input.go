@@ -191,7 +191,7 @@ var inputCases = []serverCase{
 			p := make([]byte, 1000)
 			n, err := io.ReadFull(env.Input, p)
 			if string(p[:n]) != "12345" || err != io.ErrUnexpectedEOF { // the error of io.ReadFull at a clean end
-				x.errorf("a read of 1000 got %q, %v", p[:n], err)
+				x.errorf("a read of 1000 got %s, %v", abridged(p[:n]), err)
 			}
 			if _, err := env.Input.Read(p); err != io.EOF {
 				x.errorf("then the error %v", err)

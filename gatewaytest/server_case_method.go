@@ -158,7 +158,7 @@ var methodCases = []serverCase{
 				c.send(x.head(first[0], first[1]))
 				r := c.replyKept(first[0])
 				if r.body != "" || r.broken != nil {
-					x.errorf("%s %s got %q, %v", first[0], first[1], r.body, r.broken)
+					x.errorf("%s %s got %s, %v", first[0], first[1], abridged(r.body), r.broken)
 				}
 				c.send(x.head("GET", "/", "Connection: close"))
 				if r := c.replyKept("GET"); r.code != 0 {
@@ -177,6 +177,13 @@ var methodCases = []serverCase{
 					x.wantVar(l, "REQUEST_METHOD", method)
 				}
 			}
+		},
+	},
+	{
+		rule: "D11", name: "a-tunnel-is-refused",
+		run: func(x *exchange) {
+			x.mustRefuse("CONNECT", x.request("CONNECT", "/", ""))
+			x.mustRefuse("CONNECT", "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nConnection: close\r\n\r\n")
 		},
 	},
 	{
@@ -207,7 +214,7 @@ var methodCases = []serverCase{
 		},
 	},
 	{
-		rule: "R116", name: "a-kept-connection-serves-one-request-after-another",
+		rule: "R4", name: "a-kept-connection-serves-one-request-after-another",
 		run: func(x *exchange) {
 			c := x.dial()
 			for i := range 3 {

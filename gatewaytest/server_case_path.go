@@ -70,6 +70,19 @@ var pathCases = []serverCase{
 		},
 	},
 	{
+		rule: "D11", name: "a-target-that-is-no-path-is-refused",
+		run: func(x *exchange) {
+			for _, target := range []string{"*", "a:b", "example.com:443"} {
+				n := x.lookCount()
+				r := x.exchange("GET", "GET "+target+" HTTP/1.1\r\nHost: "+x.base.Host+"\r\nConnection: close\r\n\r\n")
+				if l := x.lastLook(n); l != nil { // an http.ServeMux redirects to a path
+					x.errorf("the application was called for the target %q, with PATH_INFO %q; the answer is %q",
+						target, l.Vars["PATH_INFO"], r.status)
+				}
+			}
+		},
+	},
+	{
 		rule: "C16", name: "the-query-stays-encoded",
 		run: wantPath("/p?a=%20+%26b&c=%e9%C3%A9&d=%zz", "/p", "a=%20+%26b&c=%e9%C3%A9&d=%zz"),
 	},

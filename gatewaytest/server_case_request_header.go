@@ -60,7 +60,7 @@ var requestHeaderCases = []serverCase{
 		run: func(x *exchange) { x.wantVar(x.ask("GET", "/", ""), "HTTP_HOST", x.base.Host) },
 	},
 	{
-		rule: "R107", name: "the-bytes-of-a-value-are-raw",
+		rule: "R106", name: "the-bytes-of-a-value-are-raw",
 		run: wantVars([]string{"X-Utf: \xc3\xa9", "X-Latin: \xe9\xff\x80"},
 			map[string]string{"HTTP_X_UTF": "\xc3\xa9", "HTTP_X_LATIN": "\xe9\xff\x80"}),
 	},
@@ -96,6 +96,25 @@ var requestHeaderCases = []serverCase{
 		rule: "C28", name: "repeated-headers-are-joined-in-order",
 		run: wantVars([]string{"X-Re: a", "X-Other: o", "x-re: b", "X-RE: c"},
 			map[string]string{"HTTP_X_RE": "a, b, c", "HTTP_X_OTHER": "o"}),
+	},
+	{
+		// An empty element of a list means nothing (RFC 9110, 5.6.1).
+		rule: "C28", name: "an-empty-line-of-a-repeated-header-adds-nothing",
+		run: func(x *exchange) {
+			wantVars([]string{"X-E:", "X-E: 1"}, map[string]string{"HTTP_X_E": "1"})(x)
+			wantVars([]string{"X-E: 1", "X-E:", "X-E: 2", "X-E:"}, map[string]string{"HTTP_X_E": "1, 2"})(x)
+		},
+	},
+	{
+		// RFC 9110, 8.3: recipients take the last one. Such a request is malformed, and a server may
+		// refuse it.
+		rule: "C11", name: "of-two-content-types-the-last-counts",
+		run: func(x *exchange) {
+			l := x.askOrRefuse("POST", x.request("POST", "/", "x", "Content-Type: text/a", "Content-Type: text/b"))
+			if l != nil {
+				x.wantVar(l, "CONTENT_TYPE", "text/b")
+			}
+		},
 	},
 	{
 		rule: "D6", name: "repeated-cookies-are-joined-with-semicolons",

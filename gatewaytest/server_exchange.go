@@ -109,7 +109,8 @@ func (x *exchange) awaitEnd() {
 // errGiveUp ends the client of a case.
 var errGiveUp = errors.New("gatewaytest: the case has failed")
 
-// errorf reports a failure of the server, and quotes the rule. In a known failure it only logs.
+// errorf reports a failure of the server, and then quotes the rule: who does not know the rules by
+// heart reads first what is wrong. In a known failure errorf only logs.
 func (x *exchange) errorf(format string, args ...any) {
 	x.t.Helper()
 	x.mu.Lock()
@@ -123,7 +124,7 @@ func (x *exchange) errorf(format string, args ...any) {
 		x.t.Logf("as is known: %s", message)
 		return
 	}
-	x.t.Errorf("%s\n\t%s\n\tThe server is to blame.", rules.Get(x.c.rule), message)
+	x.t.Errorf("%s\n\tThe server is to blame. The rule is %s", message, rules.Get(x.c.rule))
 }
 
 // fatalf is errorf, and ends the client, whose goroutine must be the caller's.

@@ -70,7 +70,7 @@ func (x *exchange) wantBroken(r *reply, body string) {
 		x.errorf("the body is %s, want %s or a beginning of it", abridged(r.body), abridged(body))
 	}
 	if strings.Contains(r.head, secret) {
-		x.errorf("the client is told what went wrong: %q", r.head)
+		x.errorf("the client is told what went wrong: %s", abridged(r.head))
 	}
 }
 

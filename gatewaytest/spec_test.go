@@ -62,7 +62,8 @@ var sections = []struct {
 	{"Blocks in time, middleware and the writer",
 		"When a block leaves, what middleware may do with it, and the other way to send one.",
 		[]string{"R92-R102"}},
-	{"The environ", "What the server tells the application of the request.", []string{"R27-R53", "D6", "D7", "D10"}},
+	{"The environ", "What the server tells the application of the request.",
+		[]string{"R27-R53", "D6", "D7", "D10", "D11"}},
 	{"Streams", "The request's body, and the log.", []string{"R54-R64", "D5"}},
 	{"Start", "When the head leaves, and what a second call of start does.", []string{"R75-R84"}},
 	{"Status and headers", "What an application may pass to start.", []string{"R65-R74", "D4"}},
@@ -155,9 +156,29 @@ func sentence(r rules.Rule, cases []string, lint, application bool) string {
 		seen = append(seen, "TestApplication")
 	}
 	if len(seen) > 0 {
-		s += "  \n  <sub>" + strings.Join(seen, " · ") + "</sub>"
+		return wrap(s) + "  \n  " + wrap("<sub>"+strings.Join(seen, " · ")+"</sub>") + "\n"
 	}
-	return s + "\n"
+	return wrap(s) + "\n"
+}
+
+// wrap breaks the text of a list item into lines of at most 100 columns.
+func wrap(text string) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > 100:
+			b.WriteString("\n  ")
+			column = 2
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
 }
 
 // between returns the rules of a span like "R1-R15", or of one like "D8".

@@ -24,8 +24,11 @@ func (r *request) checkEnviron(env *gateway.Environ) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env.Vars)) {
-		if value := env.Vars[name]; strings.HasPrefix(name, "HTTP_") && strings.ContainsAny(value, "\r\n\x00") {
-			bad("C28", "%s has a line break or NUL: %s", name, header.Quote(value))
+		switch value := env.Vars[name]; {
+		case strings.Contains(value, "\x00"):
+			bad("C28", "%s has a NUL: %s", header.Quote(name), header.Quote(value))
+		case header.IsLine(name) && strings.ContainsAny(value, "\r\n"):
+			bad("C28", "%s has a line break: %s", name, header.Quote(value))
 		}
 	}
 	if s := env.URLScheme; s != "http" && s != "https" {
@@ -50,6 +53,12 @@ var variables = []struct {
 	isRight    func(value string, vars map[string]string) bool
 }{
 	{"REQUEST_METHOD", "R28", func(value string, _ map[string]string) bool { return header.IsToken(value) }},
+	{"REQUEST_METHOD", "D11", func(value string, _ map[string]string) bool { return value != "CONNECT" }},
+	{"REQUEST_URI", "D11", func(value string, vars map[string]string) bool {
+		return header.IsTarget(value, vars["REQUEST_METHOD"])
+	}},
+	{"HTTP_HOST", "D11", func(value string, _ map[string]string) bool { return header.IsHost(value) }},
+	{"REMOTE_ADDR", "C17", func(value string, _ map[string]string) bool { return value == header.Address(value) }},
 	{"SCRIPT_NAME", "R29", isPath},
 	// The root is "": with "/" the path of Environ.URL begins with two slashes. That is right only
 	// if the client has sent two slashes, of which Environ.ShiftPath makes a "/".
@@ -62,6 +71,9 @@ var variables = []struct {
 		return ok || value == ""
 	}},
 	{"SERVER_NAME", "R32", isThere},
+	{"SERVER_NAME", "C23", func(value string, _ map[string]string) bool {
+		return value == header.HostName(value) && header.IsHost(value)
+	}},
 	{"SERVER_PORT", "R32", isThere},
 	{"SERVER_PORT", "C24", func(value string, _ map[string]string) bool { return value == "" || isDigits(value) }},
 	{"SERVER_PROTOCOL", "R33", isThere},

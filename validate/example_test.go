@@ -21,7 +21,7 @@ func ExampleApplication() {
 	program := cgi.Program{Env: []string{"REQUEST_METHOD=GET"}, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: firstLine{os.Stdout}}
 	_ = program.Run(validate.Application(app))
 	// Output:
-	// validate: R87 application: A body shorter than its Content-Length is reported, and the server breaks the response so that the client can tell: Content-Length is 20, and there were 14 bytes
+	// validate: R87 application: Content-Length is 20, and there were 14 bytes; the rule: A body shorter than its Content-Length is reported, and the server breaks the response so that the client can tell
 }
 
 // A test collects the findings.

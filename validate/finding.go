@@ -37,7 +37,7 @@ func (s Side) String() string {
 type Finding struct {
 	Rule string // the rule's number in docs/spec.md, such as "R72"
 	Side Side   // the side that has broken the rule
-	Text string // the sentence of the rule, a colon, and what the lint saw; one line
+	Text string // what the lint saw, and then, behind "; the rule: ", the rule's sentence; one line
 
 	// Place is the function, file and line of the faulty call, such as "main.hello main.go:9". If
 	// the call is not on the stack, Place is the function or type to blame. For a body that was
@@ -46,8 +46,8 @@ type Finding struct {
 	Place string
 }
 
-// String returns the finding as one line, such as "R72 application: An application sets no [...]:
-// Connection is hop-by-hop (main.hello main.go:9)".
+// String returns the finding as one line, such as "R72 application: Connection is hop-by-hop; the
+// rule: An application sets no [...] (main.hello main.go:9)".
 func (f Finding) String() string {
 	s := f.Rule + " " + f.Side.String() + ": " + f.Text
 	if f.Place != "" {
@@ -69,7 +69,7 @@ const (
 
 // finding makes the Finding of a broken rule.
 func (l *lint) finding(w way, rule, seen, place string) *Finding {
-	text := strings.TrimSuffix(rules.Get(rule).Text, ".") + ": " + seen
+	text := seen + "; the rule: " + strings.TrimSuffix(rules.Get(rule).Text, ".")
 	return &Finding{Rule: rule, Side: l.sides[w], Text: text, Place: place}
 }
 

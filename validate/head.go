@@ -16,7 +16,7 @@ type head struct {
 }
 
 // isBodiless reports whether the response has no body, whatever the method.
-func (h head) isBodiless() bool { return h.code == 204 || h.code == 304 }
+func (h head) isBodiless() bool { return h.code == 204 || h.code == 205 || h.code == 304 }
 
 // checkHead checks a status and headers. refusal is the rule by which the server must refuse them,
 // or "". flow.mu is held.
@@ -91,8 +91,11 @@ func (r *request) checkHead(status string, headers gateway.Headers) (h head, ref
 	if h.isBodiless() && there&header.ContentType != 0 {
 		r.find(inside, "C48", "a status of %d has no body, and so no Content-Type", h.code)
 	}
-	if h.code == 204 && there&header.ContentLength != 0 {
+	switch {
+	case h.code == 204 && there&header.ContentLength != 0:
 		r.find(inside, "D1", "a status of 204 with a Content-Length")
+	case h.code == 205 && h.length > 0:
+		r.find(inside, "D1", "a status of 205 with a Content-Length of %d", h.length)
 	}
 	return h, refusal
 }

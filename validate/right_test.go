@@ -414,6 +414,9 @@ var rights = []right{
 
 	// The head.
 	{name: "no content", app: same(answers("204 No Content", nil, empty))},
+	{name: "reset content", app: same(answers("205 Reset Content", nil, empty))},
+	{name: "reset content of no length",
+		app: same(answers("205 Reset Content", gateway.Headers{{"Content-Length", "0"}}, empty))},
 	{name: "not modified", app: same(answers("304 Not Modified", gateway.Headers{{"ETag", `"a"`}, {"Content-Length", "100"}}, empty))},
 	{name: "redirect", app: same(answers("302 Found", gateway.Headers{{"Location", "/elsewhere"}}, empty))},
 	{name: "redirect to another host", app: same(answers("302 Found", gateway.Headers{{"Location", "https://example.org/#a"}}, empty))},
@@ -496,10 +499,13 @@ var rights = []right{
 	}), env: func() *gateway.Environ {
 		reads := 0
 		return inputOf(func(p []byte) (int, error) {
-			if reads++; reads == 400 {
+			switch reads++; {
+			case reads == 400:
 				return 0, io.EOF
+			case reads%100 == 0: // 99 times nothing is as often as may be
+				return 1, nil
 			}
-			return reads % 2, nil
+			return 0, nil
 		})()
 	}},
 	{name: "reads nothing", env: upload("abc"), app: same(hello)},

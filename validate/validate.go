@@ -11,7 +11,7 @@
 //
 // This program writes to its log:
 //
-//	validate: R72 application: An application sets no [...]: Connection is hop-by-hop (main.hello main.go:9)
+//	validate: R72 application: Connection is hop-by-hop; the rule: An application sets no [...] (main.hello main.go:9)
 //
 // [Application] puts the lint between a server and an application. [Middleware] puts it on both
 // sides of a middleware. gatewaytest.TestMiddleware runs a middleware under the lint in one call.

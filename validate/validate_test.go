@@ -278,8 +278,9 @@ func TestFindingsGoToErrorsByDefault(t *testing.T) {
 	env.Errors = &first
 	_ = gateway.Respond(app, env, new(recorder))
 	line, rest, _ := strings.Cut(first.String(), "\n")
-	if !strings.HasPrefix(line, "validate: R72 application: An application sets no hop-by-hop header") ||
-		!strings.Contains(line, ": Connection is hop-by-hop (") || !strings.HasPrefix(rest, "gateway: GET ") {
+	finding := "validate: R72 application: Connection is hop-by-hop; the rule: An application sets no hop-by-hop header"
+	if !strings.HasPrefix(line, finding) ||
+		!strings.Contains(line, " (example.com/gateway/validate_test.") || !strings.HasPrefix(rest, "gateway: GET ") {
 		t.Errorf("the log has\n%s", first.String())
 	}
 	size := first.Len()

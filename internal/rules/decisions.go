@@ -12,4 +12,6 @@ var decisions = []Rule{
 	{ID: "D8", Sides: "SA", Text: "A block is the body's: the server keeps none past its step and the body touches none before; a list of Headers that was handed over is not written to."},
 	{ID: "D9", Sides: "S", Text: "The error page is \"500 Internal Server Error\" in text/plain without detail; the detail goes to Errors, one line first, then the stack if there is one."},
 	{ID: "D10", Sides: "S", Text: "The Context ends when the client is gone, the server stops, a deadline passes or the response is over, and context.Cause says which."},
+	{ID: "D11", Sides: "S", Text: "No application sees a CONNECT, which gets a 501, nor a target " +
+		"that is no path, such as \"a:b\", nor a Host that is no host, which get a 400."},
 }

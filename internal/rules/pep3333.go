@@ -170,7 +170,8 @@ var pep3333 = []Rule{
 	{ID: "R128", Sides: "A", Text: "An application should need few variables of the deployer.", Why: "It is advice to the author."},
 	{ID: "R129", Sides: "A", Text: "Environ.URL rebuilds the URL: URLScheme, HTTP_HOST or else SERVER_NAME with an unusual port, the two paths percent-encoded, the query as it is."},
 	{ID: "R130", Sides: "A", Text: "What Environ.URL returns may differ from what the client sent; REQUEST_URI is that, where the host tells."},
-	{ID: "R131", Sides: "S", Text: "Reader is wsgi.file_wrapper: a Body that reads in blocks of at most blockSize, 8192 if that is not positive."},
+	{ID: "R131", Sides: "S", Text: "Reader is wsgi.file_wrapper: a Body of the bytes that it reads, unchanged, " +
+		"in blocks of at most blockSize, or of 8192 if that is not positive."},
 	{ID: "R132", Sides: "A", Text: "An application may use Reader under any server.",
 		Why: "It is a function of the package and cannot be missing."},
 	{ID: "R133", Sides: "S", Text: "Reader returns a Body and reads nothing until the server ranges it."},

@@ -23,7 +23,7 @@ var rfc3875 = []Rule{
 	{ID: "C15", Sides: "H", Text: "PATH_TRANSLATED is the file that PATH_INFO would be, and is missing when PATH_INFO is empty.",
 		Why: "The host knows its files."},
 	{ID: "C16", Sides: "HP", Text: "QUERY_STRING stays percent-encoded, and reads as \"\" when the URL has none."},
-	{ID: "C17", Sides: "H", Text: "REMOTE_ADDR is the address of the client or of its proxy.", Why: "The host has the connection."},
+	{ID: "C17", Sides: "H", Text: "REMOTE_ADDR is the address of the client or of its proxy, without brackets and port."},
 	{ID: "C18", Sides: "H", Text: "REMOTE_HOST is the name of the client, or its address.", Why: "The host looks it up."},
 	{ID: "C19", Sides: "H", Text: "REMOTE_IDENT may be what an ident server says of the client.", Why: "The host would ask it."},
 	{ID: "C20", Sides: "H", Text: "REMOTE_USER is the user that was authenticated.", Why: "The host authenticates."},

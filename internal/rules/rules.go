@@ -1,6 +1,7 @@
-// Package rules has the rules of PEP 3333 (R1-R139), those of RFC 3875 (C1-C58), and what gateway decided where both
-// leave room (D1-D10), as gateway has them: one sentence each, in Go terms. The conformance suite and the lint quote them,
-// and docs/spec.md and docs/conformance.md are made from them, so that none of the four can drift from the others.
+// Package rules has the rules of PEP 3333 (R1-R139), those of RFC 3875 (C1-C58), and what gateway
+// decided where both leave room (D1-D11), as gateway has them: one sentence each, in Go terms. The
+// conformance suite and the lint quote them, and docs/spec.md and docs/conformance.md are made from
+// them, so that none of the four can drift from the others.
 //
 // A sentence in the present tense is a must; "should" and "may" are those of RFC 2119. It imports nothing of the module,
 // and neither the root package nor a server imports it.

@@ -12,7 +12,7 @@ func TestNumbersAreCompleteAndInOrder(t *testing.T) {
 	for _, series := range []struct {
 		letter string
 		last   int
-	}{{"R", 139}, {"C", 58}, {"D", 10}} {
+	}{{"R", 139}, {"C", 58}, {"D", 11}} {
 		for n := 1; n <= series.last; n++ {
 			want := series.letter + strconv.Itoa(n)
 			if i == len(All) || All[i].ID != want {
@@ -86,7 +86,7 @@ func TestARuleReadsAsItIsQuoted(t *testing.T) {
 
 // A message that quotes a rule which does not exist is a bug of the message.
 func TestGetPanicsWithoutSuchARule(t *testing.T) {
-	for _, id := range []string{"", "R0", "R140", "C59", "D11", "r1", "R01", "G1"} {
+	for _, id := range []string{"", "R0", "R140", "C59", "D12", "r1", "R01", "G1"} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -11,9 +11,18 @@ var contractFaults = []place{
 		{"a reader is not closed", `return c.Close()`, `_ = c; return nil`,
 			"R134/a-reader-is-closed"},
 	}},
+	{bodies, "(*reader).each", []change{
+		{"an error of a reader is a clean end", `yield(nil, err)`, ``,
+			"D2/a-reader-that-fails-breaks-the-response"},
+	}},
 	{bodies, "(*blocks).Size", []change{
 		{"the sum of known blocks is wrong", `+=`, `=`,
 			"R20/known-blocks-get-the-length-of-all"},
+	}},
+	{bodies, "(*mapped).Size", []change{
+		{"mapped blocks get the length of the unmapped",
+			`sized.Size{Blocks: sized.Of(m.Body).Blocks, Bytes: -1}`, `sized.Of(m.Body)`,
+			"R20/middleware-that-maps-known-blocks-claims-no-length-for-them"},
 	}},
 	{bodies, "(*mapped).Limit", []change{
 		{"Map hides a Reader from the limit", `return true`, `m.left = -1; return true`,
@@ -24,6 +33,10 @@ var contractFaults = []place{
 	{bodies, "orNone", []change{
 		{"a nil body under Map or OnClose panics", `body == nil`, `false`,
 			"TestANilBodyUnderMapAndOnClose"},
+	}},
+	{bodies, "(*mapped).Blocks", []change{
+		{"Map loses an error", `yield(block, err)`, `yield(block, nil)`,
+			"D2/middleware-that-maps-lets-an-error-through"},
 	}},
 	{bodies, "(*closer).Close", []change{
 		{"OnClose loses the Close of its body", `return c.Body.Close()`, `return nil`,
@@ -218,6 +231,8 @@ var contractFaults = []place{
 			"TestAddHeader"},
 	}},
 	{builder, "(*Builder).Finish", []change{
+		{"a tunnel gets through", `b.method == "CONNECT"`, `false`,
+			"D11/a-tunnel-is-refused"},
 		{"a target that is no path gets through", `!header.IsTarget(b.target, b.method)`, `false`,
 			"TestFinishRefuses"},
 		{"a Host that is none gets through", `!header.IsHost(b.vars["HTTP_HOST"])`, `false`,

@@ -149,6 +149,22 @@ var serverFaults = []place{
 		{"a Read of nothing may come once less", `in.idle == maxIdle`, `in.idle == maxIdle-1`,
 			"TestNothingChangesForACorrectPair"},
 	}},
+	{lintEnviron, "(*request).checkEnviron", []change{
+		{"a NUL in a variable is not found", `strings.Contains(value, "\x00")`, `false`,
+			"TestEachMistakeIsFoundAndNothingElse"},
+		{"a line break in a variable is not found", `header.IsLine(name) && strings.ContainsAny(value, "\r\n")`, `false`,
+			"TestEachMistakeIsFoundAndNothingElse"},
+	}},
+	{lintHead, "head.isBodiless", []change{
+		{"205 has a body", `h.code == 205 ||`, ``,
+			"TestEachMistakeIsFoundAndNothingElse"},
+	}},
+	{lintHead, "(*request).checkHead", []change{
+		{"205 has a length", `h.code == 205 && h.length > 0`, `false`,
+			"TestEachMistakeIsFoundAndNothingElse"},
+		{"205 has no length, not even 0", `h.length > 0`, `h.length >= 0`,
+			"TestNothingChangesForACorrectPair"},
+	}},
 	{sendfile, "SendFile", []change{
 		{"a sendfile that sends nothing ends the file", `err == nil && n > 0`, `err == nil`,
 			"TestTheSystemThatSendsNothingSaysNothingOfTheEnd"},
