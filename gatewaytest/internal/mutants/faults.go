@@ -69,6 +69,14 @@ const (
 	httpConn        = "nethttp/server_conn.go"
 	httpWriter      = "nethttp/application_response.go"
 
+	formReader     = "form/parts.go"
+	formHeads      = "form/head.go"
+	formInput      = "form/input.go"
+	formParameters = "form/parameter.go"
+	formErrors     = "form/errors.go"
+	formQueries    = "form/query.go"
+	formCookies    = "form/cookie.go"
+
 	sendfile = "internal/socket/sendfile_linux.go"
 )
 
@@ -104,7 +112,7 @@ type place struct {
 // names the faults that have lost their code.
 var faults = func() (list []fault) {
 	for _, p := range slices.Concat(clientFaults, engineFaults, contractFaults, serverFaults, nethttpFaults,
-		middlewareFaults, toyFaults) {
+		formFaults, middlewareFaults, toyFaults) {
 		for _, c := range p.changes {
 			list = append(list, fault{p.file, p.decl, c})
 		}
