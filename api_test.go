@@ -50,7 +50,7 @@ func TestTheRootHasFewNames(t *testing.T) {
 func TestEveryExportedNameHasADocComment(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{".", "request", "cgi", "fcgi", "scgi", "uwsgi", "nethttp",
-		"serve", "quirks", "form", "validate", "gatewaytest"} {
+		"serve", "quirks", "form", "middleware", "validate", "gatewaytest"} {
 		pkg := packageDoc(t, dir)
 		if !strings.HasPrefix(pkg.Doc, "Package "+pkg.Name+" ") {
 			t.Errorf("%s: the package comment starts %.30q", dir, pkg.Doc)
@@ -146,7 +146,7 @@ func packageDoc(t *testing.T, dir string) *doc.Package {
 func TestNothingHeavyIsLinked(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps",
-		".", "./cgi", "./request", "./quirks", "./form").Output()
+		".", "./cgi", "./request", "./quirks", "./form", "./middleware").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

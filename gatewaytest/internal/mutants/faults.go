@@ -46,7 +46,13 @@ const (
 	lintHead    = "validate/head.go"
 	quirk       = "quirks/quirks.go"
 
-	outcomes = "outcome.go"
+	mounts    = "middleware/mount.go"
+	accessLog = "middleware/accesslog.go"
+	timeLimit = "middleware/timeout.go"
+	maxBody   = "middleware/maxbody.go"
+	forwarded = "middleware/forwarded.go"
+	proxySays = "middleware/forwarded_value.go"
+	outcomes  = "outcome.go"
 
 	fastcgi     = "fcgi/request.go"
 	records     = "fcgi/response.go"

@@ -2,6 +2,98 @@ package main
 
 // clientFaults are about who the client is: what proxies say, in headers and by the PROXY protocol.
 var clientFaults = []place{
+	{forwarded, "Forwarded", []change{
+		{"a proxy that is not named is believed", `trust.believes(env.Vars["REMOTE_ADDR"])`, `true`,
+			"TestOnlyTheNamedPeersAreBelieved"},
+	}},
+	{forwarded, "(*Proxies).believes", []change{
+		{"an empty list is any peer", `return len(p.From) == 0`, `return true`,
+			"TestOnlyTheNamedPeersAreBelieved"},
+		{"nginx on a Unix socket is no peer", `|| remote == "unix:"`, ``,
+			"TestOnlyTheNamedPeersAreBelieved"},
+		{"an IPv4 address in IPv6 is another", `addr.Unmap().WithZone("")`, `addr.WithZone("")`,
+			"TestOnlyTheNamedPeersAreBelieved"},
+	}},
+	{forwarded, "(*Proxies).refusal", []change{
+		{"two headers say the same", `p.Forwarded != 0 && p.For|p.Proto|p.Host != 0`, `false`,
+			"TestCountsThatExcludeEachOtherPanic"},
+		{"two meanings of one prefix", `p.MovePrefix != 0 && p.AddPrefix != 0`, `false`,
+			"TestCountsThatExcludeEachOtherPanic"},
+	}},
+	{forwarded, "(*Proxies).rewrite", []change{
+		{"too few values count all the same", `|| !found`, `|| !found && list == ""`,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+		{"what makes no sense is said each time", `reports[i].CompareAndSwap(false, true)`, `true`,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+		{"a header that nobody trusts counts", `count == 0 { continue }`, `count == 0 { count = 1 }`,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+	}},
+	{forwarded, "(*rewriting).keep", []change{
+		{"the caller's Environ is changed", `r.Clone()`, `r.WithContext(r.Context())`,
+			"TestExtraHasWhatTheVariablesWere"},
+		{"the second Forwarded forgets the first", `!found`, `true || found`,
+			"TestExtraHasWhatTheVariablesWere"},
+	}},
+	{forwarded, "(*rewriting).setClient", []change{
+		{"the proxy's port is the client's", `r.set("REMOTE_PORT", port)`, `_ = port`,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+		{"the proxy's name is the client's", `r.set("REMOTE_HOST", "")`, ``,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+	}},
+	{forwarded, "(*rewriting).setScheme", []change{
+		{"HTTPS does not follow the scheme", `r.set("HTTPS", https)`, `_ = https`,
+			"TestHTTPSMayEnd"},
+		{"any scheme counts", `default: return header.Quote(value) + " is neither http nor https"`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+	}},
+	{forwarded, "(*rewriting).setPort", []change{
+		{"a URL has the old port", `r.set("HTTP_HOST", name)`, ``,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+	}},
+	{forwarded, "(*rewriting).movePrefix", []change{
+		{"a prefix matches a part of a segment", `!found || rest != "" && rest[0] != '/'`, `!found`,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+		{"PATH_TRANSLATED lies", `r.set("PATH_TRANSLATED", "")`, ``,
+			"TestExtraHasWhatTheVariablesWere"},
+	}},
+	{forwarded, "(*rewriting).addPrefix", []change{
+		{"an added prefix is moved as well", `r.set("SCRIPT_NAME", prefix+r.Vars["SCRIPT_NAME"])`,
+			`_ = prefix; return r.movePrefix(value)`,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+	}},
+	{proxySays, "fromEnd", []change{
+		{"a comma in quotation marks separates", `',' && !isQuoted`, `','`,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+		{"an escaped quotation mark is one", `(!isQuoted || !isEscaped(list[:i]))`, `true`,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+		{"quotation marks count in any header", `&& hasQuotes`, ``,
+			"TestTheValueThatTheTrustedProxyHasWrittenCounts"},
+	}},
+	{proxySays, "parseElement", []change{
+		{"a parameter may come twice", `seen[name] = true`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+		{"what is behind a quoted string does not count", `|| rest != "" && rest[0] != ';'`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+	}},
+	{proxySays, "parseNode", []change{
+		{"an address may have a zone", `|| ip.Zone() != ""`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+		{"a port may be anything", `|| hasPort && !isPort(port)`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+	}},
+	{proxySays, "splitHost", []change{
+		{"a host may be percent-encoded", `strings.ContainsAny(name, refused)`,
+			`strings.ContainsAny(name, refused[:3])`,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+		{"a host may have a slash", `&& header.IsHost(name)`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+	}},
+	{proxySays, "cleanPrefix", []change{
+		{"a prefix may be another host", `segment == "" ||`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+		{"a prefix may climb", `|| segment == ".."`, ``,
+			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
+	}},
 	{connections, "(*Conn).readHeader", []change{
 		{"a connection with a wrong header is served", `c.Close() return false`, `return true`,
 			"TestAWrongHeaderIsOneLineInTheLog"},
