@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -38,7 +39,7 @@ func TestAnywhereIsAServerOrAProgram(t *testing.T) {
 			t.Errorf("the page is %q, %v; there is no %q", page, err, want)
 		}
 	}
-	server.interrupt(t)
+	server.stop(t)
 
 	cgi := exec.Command(program)
 	cgi.Env = append(withoutCGI(os.Environ()), "GATEWAY=", "LISTEN_PID=", "GATEWAY_INTERFACE=CGI/1.1",
@@ -68,9 +69,9 @@ type server struct {
 
 // begin starts an example as the server that GATEWAY names, and waits until it says where it
 // listens.
-func begin(t *testing.T, program, gateway string) *server {
+func begin(t *testing.T, program, gateway string, args ...string) *server {
 	t.Helper()
-	s := &server{cmd: exec.Command(program)}
+	s := &server{cmd: exec.Command(program, args...)}
 	s.cmd.Env = append(withoutCGI(os.Environ()), "GATEWAY="+gateway)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -91,15 +92,15 @@ func begin(t *testing.T, program, gateway string) *server {
 	return s
 }
 
-// interrupt ends it as Ctrl-C does, and returns the rest of its stderr.
-func (s *server) interrupt(t *testing.T) string {
+// stop ends it as a service manager does, and returns the rest of its stderr.
+func (s *server) stop(t *testing.T) string {
 	t.Helper()
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	rest, _ := io.ReadAll(s.stderr)
 	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("after an interrupt: %v, it says %q", err, rest)
+		t.Errorf("after SIGTERM: %v, it says %q", err, rest)
 	}
 	return string(rest)
 }

@@ -58,7 +58,7 @@ func TestFrameworkOnEveryServer(t *testing.T) {
 				t.Errorf("%s: with REMOTE_USER: %q", protocol, body)
 			}
 		}
-		said := s.interrupt(t)
+		said := s.stop(t)
 		for _, line := range logged {
 			if !strings.Contains(said, line) {
 				t.Errorf("%s: it says %q, there is no %q", protocol, said, line)

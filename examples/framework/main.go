@@ -1,5 +1,10 @@
 // An http.Handler on every server, here a ServeMux with patterns. Any Go web framework can take its
-// place, and nothing in it changes for CGI, FastCGI, SCGI or uwsgi.
+// place, and behaves in the same way over CGI, FastCGI, SCGI, uwsgi and HTTP.
+//
+// A framework that wants the connection finds less than under an http.Server, also over HTTP: there
+// is no http.Hijacker, and so no WebSocket, http.ResponseController sets no deadlines, and headers
+// about the connection are dropped. The comments of nethttp and of its Application have the whole
+// list. A handler that needs any of these runs under an http.Server of its own.
 //
 //	$ GATEWAY=cgi REQUEST_METHOD=GET PATH_INFO=/hello/gopher go run ./examples/framework
 //	Status: 200 OK
@@ -28,8 +33,8 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "Hello %s !\n", r.PathValue("name"))
 }
 
-// whoami answers with a variable for which an http.Request has no place: REMOTE_USER, the user that
-// the web server knows.
+// whoami answers with a variable for which an http.Request has no place: REMOTE_USER, the user whose
+// password the web server has checked. docs/client.md has the web servers that have checked none.
 func whoami(w http.ResponseWriter, r *http.Request) {
 	user := "nobody"
 	if env := nethttp.Environ(r); env.Vars["REMOTE_USER"] != "" {

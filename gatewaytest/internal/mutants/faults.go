@@ -75,6 +75,26 @@ const (
 	httpConn        = "nethttp/server_conn.go"
 	httpWriter      = "nethttp/application_response.go"
 
+	hostAnswer    = "host/answer.go"
+	hostVariables = "host/variables.go"
+	hostBody      = "host/body.go"
+	hostScripts   = "host/scripts.go"
+	hostExchange  = "host/exchange.go"
+	hostLog       = "host/log.go"
+	hostDial      = "host/dial.go"
+	hostStream    = "host/dial_stream.go"
+	hostFastCGI   = "host/fastcgi.go"
+	hostRequest   = "host/fastcgi_request.go"
+	hostRecords   = "host/fastcgi_answer.go"
+	hostSession   = "host/fastcgi_session.go"
+	hostPool      = "host/fastcgi_pool.go"
+	hostSCGI      = "host/scgi.go"
+	hostUWSGI     = "host/uwsgi.go"
+	hostCGI       = "host/cgi.go"
+	hostProcess   = "host/process.go"
+	hostGroup     = "host/process_unix.go"
+	hostChunks    = "host/answer_chunks.go"
+
 	formReader     = "form/parts.go"
 	formHeads      = "form/head.go"
 	formInput      = "form/input.go"
@@ -118,7 +138,7 @@ type place struct {
 // names the faults that have lost their code.
 var faults = func() (list []fault) {
 	for _, p := range slices.Concat(clientFaults, engineFaults, contractFaults, serverFaults, nethttpFaults,
-		formFaults, middlewareFaults, toyFaults) {
+		hostFaults, hostSocketFaults, processFaults, formFaults, middlewareFaults, toyFaults) {
 		for _, c := range p.changes {
 			list = append(list, fault{p.file, p.decl, c})
 		}

@@ -1,0 +1,497 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/request"
+)
+
+// A protocol is what one kind of program adds to an exchange.
+type protocol struct {
+	name     string // of the program, in messages: "FastCGI unix:/run/php-fpm.sock"
+	collects bool   // a body is collected although its length is known, unless Options.Stream is set
+	isNPH    bool   // a body in chunks is decoded
+
+	// wait waits until the program may be asked, which is not the program's time. It may be nil.
+	wait func(ctx context.Context) error
+
+	// open begins a request: it reaches or starts the program, and sends the variables. It is called
+	// if wait has returned nil. Its errors wrap those of the package. When ctx ends, open comes back
+	// soon. What the program says beside its answer is written to log, which any goroutine may do
+	// until close has returned.
+	open func(ctx context.Context, vars []variable, b *body, log io.Writer) (session, error)
+}
+
+// A session is one request at a program. Read is called by one goroutine, and Write with CloseWrite
+// by another. All return soon after abort.
+type session interface {
+	// Read reads the answer. It returns io.EOF only if the protocol says that the answer is whole,
+	// and else an error that wraps one of the package. An error may come beside the last bytes, and
+	// comes again.
+	io.Reader
+
+	// Write sends a part of the body, and CloseWrite says that the body is whole. Neither is called
+	// for a body without a byte, which open deals with. An error says that the program takes no
+	// more; the program may answer all the same.
+	io.Writer
+	CloseWrite() error
+
+	// abort ends the request at once: the client has left, or the program is too slow. Any
+	// goroutine may call it, at any time and more than once.
+	abort()
+
+	// close gives back what the session has. It is called once, when Read has returned an error or
+	// abort was called. Write may still be going on.
+	close()
+}
+
+// An exchange is one request to a program, and its answer. All fields but clock and log belong to
+// the goroutine of the request.
+type exchange struct {
+	o      *Options
+	env    *gateway.Environ
+	name   string // of the program
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	clock  clock
+	log    programLog
+	answer answer
+
+	session   session
+	stopAbort func() bool // the end of ctx is not to call session.abort any more
+	end       error       // of Read
+
+	sent chan struct{} // closed when no more of the request's body is sent
+
+	// first is closed when the beginning of the body is there, or the end. It is nil if it was there
+	// with the head. Until then answer and end belong to the goroutine that closes first.
+	first      chan struct{}
+	isHeadSent bool // without a block
+}
+
+// How much of an answer that nobody wants is read, and for how long, before the program is made to
+// end: the answer to HEAD has a body for some programs.
+const (
+	drainBytes = 256 << 10
+	drainTime  = time.Second
+)
+
+// headWait is how long the client's head waits for the first block. Until then the answer of a
+// program that fails can be a page. A program that sends its head and then waits for its first event
+// wants the client to know.
+const headWait = 50 * time.Millisecond
+
+// maxRedirects is how many local redirects a request may take.
+const maxRedirects = 10
+
+// serve serves a request through a program. script has the variables of the script that the path
+// leads to.
+func (o *Options) serve(
+	env *gateway.Environ, start gateway.StartResponse, p protocol, script map[string]string,
+) (gateway.Body, error) {
+	x := &exchange{o: o, env: env, name: p.name}
+	b, err := o.newBody(env, p.collects)
+	if err != nil {
+		return x.refuse(start, err)
+	}
+	vars, err := o.variables(env, script, b.length)
+	if err != nil {
+		b.close()
+		return x.refuse(start, err)
+	}
+	x.begin()
+	if p.wait != nil {
+		err = p.wait(x.ctx)
+	}
+	if err == nil {
+		x.clock.resume()
+		x.session, err = p.open(x.ctx, vars, b, &x.log)
+		x.clock.pause()
+	}
+	if err != nil {
+		b.close()
+		err = x.cause(err)
+		x.cancel(nil)
+		return x.refuse(start, err)
+	}
+	x.stopAbort = context.AfterFunc(x.ctx, x.session.abort)
+	x.answer.r = watched{x}
+	x.sent = make(chan struct{})
+	if b.isEmpty() {
+		close(x.sent)
+	} else {
+		go x.send(b)
+	}
+	h, err := x.readHead()
+	if err != nil {
+		err = x.cause(err)
+		x.close()
+		return x.refuse(start, err)
+	}
+	if h.isLocal && o.Local != nil {
+		x.close()
+		return x.redirect(start, h.headers.Get("Location"))
+	}
+	isDecoded := p.isNPH && h.chunked && x.hasBody(h)
+	if isDecoded {
+		h.headers = h.headers.Without("Content-Length") // the chunks win (RFC 9112, 6.3)
+		x.answer.decodeChunks()
+	}
+	x.clock.set(orDefault(o.ReadTimeout, defaultReadTimeout))
+	w, err := start(h.status, h.headers, nil)
+	if err != nil {
+		x.close()
+		return nil, err
+	}
+	body := gateway.Stream(func(yield func([]byte, error) bool) { x.blocks(start, yield) })
+	switch {
+	case x.end == io.EOF && !isDecoded && x.answer.hasBlock():
+		block, _ := x.answer.next()
+		body = gateway.Bytes(block) // all of it: the client gets a length
+	case x.end == nil && x.hasBody(h):
+		x.awaitBody(w)
+	}
+	return gateway.OnClose(body, func() error { x.close(); return nil }), nil
+}
+
+// awaitBody waits for the first block. It sends the head if the block takes its time, and the program
+// has all of the request: nginx passes no more of a request on when its answer has begun.
+func (x *exchange) awaitBody(w io.Writer) {
+	if x.answer.hasBlock() {
+		return
+	}
+	x.first = make(chan struct{})
+	go func() {
+		defer close(x.first)
+		_ = x.answer.more() // whose error comes again
+	}()
+	wait := time.NewTimer(headWait)
+	defer wait.Stop()
+	select {
+	case <-x.first:
+		return
+	case <-wait.C:
+	}
+	select {
+	case <-x.first:
+	case <-x.sent:
+		x.isHeadSent = true
+		_, _ = w.Write(nil) // whose error is the response's
+	}
+}
+
+// orDefault returns a limit as Options has it: zero is the default, and a negative number is none,
+// for which orDefault returns 0.
+func orDefault(d, byDefault time.Duration) time.Duration {
+	if d == 0 {
+		return byDefault
+	}
+	return max(d, 0)
+}
+
+// begin makes the Context of the exchange, which ends with the request's, and starts its clocks.
+func (x *exchange) begin() {
+	ctx, stop := x.env.Context(), context.CancelFunc(func() {})
+	if d := x.o.Timeout; d > 0 {
+		ctx, stop = context.WithTimeoutCause(ctx, d,
+			fmt.Errorf("%w: more than %v in all", ErrTimeout, d))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	x.ctx, x.cancel = ctx, func(err error) { cancel(err); stop() }
+	x.clock.late = func(d time.Duration) {
+		x.cancel(fmt.Errorf("%w: nothing came for %v",
+			ErrTimeout, d))
+	}
+	x.clock.pauses = 1 // until something is waited for
+	x.clock.set(orDefault(x.o.HeadTimeout, defaultHeadTimeout))
+}
+
+// send sends the body.
+func (x *exchange) send(b *body) {
+	defer close(x.sent)
+	defer b.close()
+	if _, err := io.Copy(onlyWriter{x.session}, clocked{b.reader(), x}); err == nil {
+		_ = x.session.CloseWrite()
+	}
+}
+
+// onlyWriter hides a ReadFrom.
+type onlyWriter struct{ io.Writer }
+
+// clocked is the body of the request. The program is not slow while the client is: the clock stands
+// still meanwhile. A body that is cut short ends the exchange, since the program would take what
+// there is for the whole.
+type clocked struct {
+	io.Reader
+	x *exchange
+}
+
+func (c clocked) Read(p []byte) (int, error) {
+	if !c.x.clock.pause() {
+		return 0, gateway.ErrEnded // Environ.Input is not for us any more
+	}
+	n, err := c.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		c.x.cancel(err)
+	}
+	c.x.clock.resume()
+	return n, err
+}
+
+// watched is the answer of the program. The clock runs while it is waited for. Nobody asks the
+// session for its end a second time: a program that is ended after a whole answer would have failed
+// by then.
+type watched struct{ x *exchange }
+
+func (w watched) Read(p []byte) (int, error) {
+	if w.x.end != nil {
+		return 0, w.x.end
+	}
+	w.x.clock.resume()
+	n, err := w.x.session.Read(p)
+	w.x.clock.pause()
+	w.x.end = err
+	return n, err
+}
+
+// readHead reads the head of the answer, and deals with the interim heads before it.
+func (x *exchange) readHead() (head, error) {
+	for {
+		h, err := x.answer.readHead()
+		x.report()
+		if err != nil || h.code >= 200 {
+			return h, err
+		}
+		if h.code == 103 && x.o.EarlyHints != nil {
+			if err := x.o.EarlyHints(x.env, h.headers.Without("Content-Length")); err != nil {
+				x.logf("early hints: %v", err)
+			}
+		}
+	}
+}
+
+// hasBody reports whether the answer with a head has a body.
+func (x *exchange) hasBody(h head) bool {
+	return x.env.Vars["REQUEST_METHOD"] != "HEAD" && h.code != 204 && h.code != 304
+}
+
+// blocks yields the body of the answer. Before the first block the client mostly has nothing, and
+// gets the page of an error.
+func (x *exchange) blocks(start gateway.StartResponse, yield func([]byte, error) bool) {
+	if x.first != nil {
+		<-x.first
+	}
+	for isFirst := !x.isHeadSent; ; isFirst = false {
+		block, err := x.answer.next()
+		x.report()
+		switch {
+		case err == io.EOF:
+			return
+		case err != nil:
+			err = x.cause(err)
+			code := statusOf(err)
+			if !isFirst || code == 0 {
+				yield(nil, fmt.Errorf("%s: %w", x.name, err))
+				return
+			}
+			page, err := x.page(start, code, err)
+			yield([]byte(page), err)
+			return
+		case !yield(block, nil):
+			return
+		}
+	}
+}
+
+// cause returns why the exchange was ended, if it was, or else err.
+func (x *exchange) cause(err error) error {
+	if x.ctx.Err() != nil {
+		return context.Cause(x.ctx)
+	}
+	return err
+}
+
+// close ends the exchange, at the end of the answer or before.
+func (x *exchange) close() {
+	if x.first != nil {
+		select {
+		case <-x.first:
+		default: // the body was not ranged
+			x.session.abort()
+			<-x.first
+		}
+	}
+	if x.end == nil && x.ctx.Err() == nil {
+		x.clock.set(drainTime)
+		for n := 0; x.end == nil && n < drainBytes; {
+			block, err := x.answer.next()
+			if err != nil {
+				break
+			}
+			n += len(block)
+		}
+	}
+	x.clock.stop()
+	if !x.stopAbort() || x.end == nil {
+		x.session.abort()
+	}
+	x.session.close()
+	x.answer.giveBack()
+	x.cancel(nil)
+	x.log.end()
+	x.report()
+}
+
+// redirect answers a local redirect.
+func (x *exchange) redirect(start gateway.StartResponse, location string) (gateway.Body, error) {
+	const key = "host.redirects"
+	n, _ := x.env.Extra[key].(int)
+	if n == maxRedirects {
+		return x.refuse(start, fmt.Errorf("%w: %d local redirects, the last to %q", ErrAnswer, n,
+			location))
+	}
+	target, _, _ := strings.Cut(location, "#")
+	escaped, query, _ := strings.Cut(target, "?")
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return x.refuse(start, fmt.Errorf("%w: a local redirect to %q: %v", ErrAnswer, location,
+			err))
+	}
+	env := x.env.Clone()
+	for _, name := range []string{
+		"CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "PATH_TRANSLATED", "DOCUMENT_URI",
+	} {
+		delete(env.Vars, name)
+	}
+	if env.Vars["REQUEST_METHOD"] != "HEAD" {
+		env.Vars["REQUEST_METHOD"] = "GET"
+	}
+	env.Vars["SCRIPT_NAME"], env.Vars["PATH_INFO"] = "", path
+	env.Vars["QUERY_STRING"], env.Vars["REQUEST_URI"] = query, target
+	env.Input = strings.NewReader("")
+	if env.Extra == nil {
+		env.Extra = make(map[string]any)
+	}
+	env.Extra[key] = n + 1
+	return x.o.Local.Call(env, start)
+}
+
+// statusOf returns the code of the page that a client gets for an error of the package or of the
+// body that the client sends, or 0.
+func statusOf(err error) int {
+	for _, page := range []struct {
+		err  error
+		code int
+	}{
+		{ErrNotFound, 404}, {ErrVariables, 431}, {ErrUnavailable, 502}, {ErrAnswer, 502},
+		{ErrCutShort, 502}, {ErrOverloaded, 503}, {ErrTimeout, 504}, {ErrStorage, 507},
+		{request.ErrBodyTooLarge, 413}, {request.ErrMalformed, 400},
+	} {
+		if errors.Is(err, page.err) {
+			return page.code
+		}
+	}
+	return 0
+}
+
+// refuse answers a request with a page that has the status of err. The page says nothing of the
+// request or of the program, Environ.Errors does. Any other error is the client's, or of the server
+// of the request, and is returned.
+func (x *exchange) refuse(start gateway.StartResponse, err error) (gateway.Body, error) {
+	if errors.Is(err, request.ErrMalformed) || errors.Is(err, gateway.ErrContentLength) {
+		return request.Refuse(err).Call(x.env, start)
+	}
+	code := statusOf(err)
+	if code == 0 {
+		return nil, fmt.Errorf("%s: %w", x.name, err)
+	}
+	page, err := x.page(start, code, err)
+	return gateway.Text(page), err
+}
+
+// page makes the response a page with the status of a failure, and logs why.
+func (x *exchange) page(start gateway.StartResponse, code int, why error) (string, error) {
+	x.logf("%v", why)
+	status := gateway.Status(code)
+	_, err := start(status, gateway.Headers{{"Content-Type", "text/plain"}}, why)
+	return status + "\n", err
+}
+
+// logf writes a line to Environ.Errors, with the program's name.
+func (x *exchange) logf(format string, args ...any) {
+	_, _ = io.WriteString(x.env.Errors, x.name+": "+oneLine(fmt.Sprintf(format, args...))+"\n")
+}
+
+// report writes the lines that the program has written beside its answer to Environ.Errors, which
+// is not for concurrent use.
+func (x *exchange) report() {
+	for _, line := range x.log.take() {
+		x.logf("%s", line)
+	}
+}
+
+// A clock ends an exchange when it has run for too long without being touched. It does not run
+// while somebody else than the program is waited for.
+type clock struct {
+	late func(time.Duration) // called once the time is over
+
+	mu     sync.Mutex
+	limit  time.Duration // 0 is none
+	pauses int
+	over   bool // the exchange is
+	timer  *time.Timer
+}
+
+// set sets the limit, and begins anew.
+func (c *clock) set(limit time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = limit
+	c.restart()
+}
+
+// pause stops the clock until resume was called as often as pause. It returns false if the exchange
+// is over.
+func (c *clock) pause() bool { return c.add(1) }
+
+// resume begins anew if nobody else wants the clock to pause.
+func (c *clock) resume() { c.add(-1) }
+
+func (c *clock) add(pauses int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pauses += pauses
+	c.restart()
+	return !c.over
+}
+
+// stop stops the clock for good.
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.restart()
+}
+
+// restart makes the timer what the other fields say. c.mu is held.
+func (c *clock) restart() {
+	switch limit := c.limit; {
+	case c.pauses > 0 || limit == 0 || c.over:
+		if c.timer != nil {
+			c.timer.Stop()
+		}
+	case c.timer == nil:
+		c.timer = time.AfterFunc(limit,
+			func() { c.mu.Lock(); limit := c.limit; c.mu.Unlock(); c.late(limit) })
+	default:
+		c.timer.Reset(limit)
+	}
+}
