@@ -49,7 +49,7 @@ func TestTheRootHasFewNames(t *testing.T) {
 // TestEveryExportedNameHasADocComment that starts with the name, as go doc shows it.
 func TestEveryExportedNameHasADocComment(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{".", "request", "cgi", "fcgi", "scgi", "uwsgi", "nethttp",
+	for _, dir := range []string{".", "request", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "lambda",
 		"serve", "quirks", "form", "middleware", "validate", "gatewaytest"} {
 		pkg := packageDoc(t, dir)
 		if !strings.HasPrefix(pkg.Doc, "Package "+pkg.Name+" ") {
@@ -161,6 +161,20 @@ func TestNothingHeavyIsLinked(t *testing.T) {
 		}
 		if first, _, _ := strings.Cut(dep, "/"); strings.Contains(first, ".") && !strings.HasPrefix(dep, "example.com/gateway") {
 			t.Errorf("%s is not of the standard library", dep)
+		}
+	}
+}
+
+// TestLambdaDoesNotLinkNetHTTP: a process that does starts a quarter later.
+func TestLambdaDoesNotLinkNetHTTP(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", "./lambda").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dep := range strings.Fields(string(out)) {
+		if dep == "net/http" || dep == "crypto/tls" {
+			t.Errorf("%s is linked", dep)
 		}
 	}
 }

@@ -95,6 +95,12 @@ const (
 	hostGroup     = "host/process_unix.go"
 	hostChunks    = "host/answer_chunks.go"
 
+	lambdaLoop  = "lambda/lambda.go"
+	lambdaAPI   = "lambda/api.go"
+	lambdaEvent = "lambda/event.go"
+	lambdaJSON  = "lambda/json.go"
+	lambdaOut   = "lambda/response.go"
+
 	formReader     = "form/parts.go"
 	formHeads      = "form/head.go"
 	formInput      = "form/input.go"
@@ -138,7 +144,7 @@ type place struct {
 // names the faults that have lost their code.
 var faults = func() (list []fault) {
 	for _, p := range slices.Concat(clientFaults, engineFaults, contractFaults, serverFaults, nethttpFaults,
-		hostFaults, hostSocketFaults, processFaults, formFaults, middlewareFaults, toyFaults) {
+		hostFaults, hostSocketFaults, processFaults, lambdaFaults, formFaults, middlewareFaults, toyFaults) {
 		for _, c := range p.changes {
 			list = append(list, fault{p.file, p.decl, c})
 		}
