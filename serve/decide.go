@@ -5,71 +5,123 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+
+	"example.com/gateway/internal/errno"
 )
 
 // A way is one way to serve: a protocol, a place, and the reason for both.
 type way struct {
-	protocol string // "cgi", "fcgi", "scgi", "uwsgi", "http"
-	network  string // "unix", "tcp", or "fd" for a socket that is open already; "" for cgi
-	address  string
-	fd       uintptr     // of an "fd"
-	mode     fs.FileMode // of a "unix"
-	why      string      // the reason, behind "since"
+	protocol  string // "cgi", "lambda", "fcgi", "scgi", "uwsgi", "http"
+	network   string // "unix", "tcp", "fd" for a socket that is open already; or "": it has none
+	address   string
+	stream    bool           // of "lambda"
+	fd        uintptr        // of an "fd"
+	mode      fs.FileMode    // of a "unix"
+	proxies   []netip.Prefix // whose connections begin with a header of the PROXY protocol
+	isProxied bool           // there are proxies, or the socket is a Unix socket of one
+	another   string         // how a user has it serve on another socket
+	why       string         // the reason, behind "since"
 }
 
-// decide finds out how to serve. It returns at least one way, or an error.
+// ports are the variables that have a port for HTTP. A process that has several has inherited the
+// later ones: the host of Azure Functions may itself run under IIS or with a PORT.
+var ports = []struct{ name, host string }{
+	{"FUNCTIONS_CUSTOMHANDLER_PORT", "127.0.0.1"},
+	{"HTTP_PLATFORM_PORT", "127.0.0.1"},
+	{"PORT", ""},
+}
+
+// runtimeAPI is the variable by which AWS Lambda says where a function gets its events.
+const runtimeAPI = "AWS_LAMBDA_RUNTIME_API"
+
+// decide finds out how to serve. It returns at least one way, or an error. A variable that is empty
+// counts as none.
 func (p *process) decide() ([]way, error) {
-	if value := p.get("GATEWAY"); value != "" {
-		w, err := parse(value)
-		if err != nil {
-			return nil, fmt.Errorf("serve: GATEWAY is %q: %w", value, err)
-		}
-		w.why = "GATEWAY says so"
-		return []way{w}, nil
+	if p.gateway != "" {
+		return p.told("Server.Gateway", p.gateway)
+	}
+	if value := p.env("GATEWAY"); value != "" {
+		return p.told("GATEWAY", value)
 	}
 	if p.isListening(0) {
-		return []way{{protocol: "fcgi", network: "fd", fd: 0, why: "stdin is a listening socket"}}, nil
+		return []way{{protocol: "fcgi", network: "fd", fd: 0, another: "say in GATEWAY what to serve",
+			why: "stdin is a listening socket"}}, nil
 	}
 	if ways, err := p.activated(); len(ways) > 0 || err != nil {
 		return ways, err
 	}
-	if p.get("REQUEST_METHOD") != "" {
-		if _, found := p.env("GATEWAY_INTERFACE"); found {
-			return []way{{protocol: "cgi"}}, nil
-		}
+	// RFC 3875 has GATEWAY_INTERFACE always there as well (C8), but not every host sends it:
+	// fcgiwrap passes on no more than its configuration names.
+	if p.noSockets || p.env("REQUEST_METHOD") != "" {
+		return []way{{protocol: "cgi"}}, nil
 	}
-	if port := p.get("PORT"); port != "" {
+	if api := p.env(runtimeAPI); api != "" {
+		return []way{{protocol: "lambda", address: api, why: runtimeAPI + " is set"}}, nil
+	}
+	for _, v := range ports {
+		port := p.env(v.name)
+		if port == "" {
+			continue
+		}
 		if !isPort(port) {
-			return nil, fmt.Errorf("serve: PORT is %q, want a number up to 65535", port)
+			return nil, fmt.Errorf("serve: %s is %q, want a number up to 65535", v.name, port)
 		}
-		return []way{{protocol: "http", network: "tcp", address: ":" + port, why: "PORT is " + port}}, nil
+		return []way{{protocol: "http", network: "tcp", address: v.host + ":" + port,
+			another: "set " + v.name + " to another port", why: v.name + " is " + port}}, nil
 	}
-	return []way{{protocol: "http", network: "tcp", address: "127.0.0.1:8000",
-		why: "there are no CGI variables, no socket was passed, and neither GATEWAY nor PORT is set"}}, nil
+	return []way{{protocol: "http", network: "tcp", address: "127.0.0.1:8000", another: "set PORT to another port",
+		why: "neither stdin nor GATEWAY, LISTEN_PID, REQUEST_METHOD or PORT says otherwise"}}, nil
 }
 
-func (p *process) get(name string) string {
-	value, _ := p.env(name)
-	return value
+// told returns the way that a user has named, in a variable or a field.
+func (p *process) told(from, value string) ([]way, error) {
+	w, err := parse(value)
+	switch {
+	case err != nil:
+	case p.noSockets && w.protocol != "cgi":
+		err = errNoSockets
+	case w.protocol == "lambda" && p.env(runtimeAPI) == "":
+		err = errors.New(runtimeAPI + " is not set: AWS Lambda and its emulator set it")
+	case w.network == "fd" && !p.isListening(int(w.fd)):
+		err = fmt.Errorf("file %d is not a listening socket", w.fd)
+	default:
+		w.another, w.why = "name another socket in "+from, from+" says so"
+		if w.protocol == "lambda" {
+			w.address = p.env(runtimeAPI)
+		}
+		return []way{w}, nil
+	}
+	return nil, fmt.Errorf("serve: %s is %q: %w", from, value, err)
 }
 
-var errForm = errors.New(
-	`want "cgi", or "fcgi", "scgi", "uwsgi" or "http" with ":unix:/path" or ":tcp:host:port" behind it`)
+var (
+	errForm = errors.New(`want "cgi", or "lambda" or "lambda:stream" on AWS Lambda, or "fcgi", "scgi", "uwsgi" or ` +
+		`"http" with ":unix:/path", ":tcp:host:port" or ":fd:number" behind it`)
+
+	errNoSockets = errors.New(`there are no sockets on this system, want "cgi"`)
+)
 
 // parse parses the value of GATEWAY.
 func parse(value string) (way, error) {
-	if value == "cgi" {
+	switch value {
+	case "cgi":
 		return way{protocol: "cgi"}, nil
+	case "lambda":
+		return way{protocol: "lambda"}, nil
+	case "lambda:stream":
+		return way{protocol: "lambda", stream: true}, nil
 	}
 	protocol, place, _ := strings.Cut(value, ":")
 	if !isProtocol(protocol) {
 		return way{}, errForm
 	}
 	network, address, _ := strings.Cut(place, ":")
-	w := way{protocol: protocol, network: network, address: address, mode: 0o600}
+	address, options, hasOptions := strings.Cut(address, "?")
+	w := way{protocol: protocol, network: network, address: address}
 	switch network {
 	case "tcp":
 		_, port, err := net.SplitHostPort(address)
@@ -79,27 +131,75 @@ func parse(value string) (way, error) {
 		if !isPort(port) {
 			return way{}, fmt.Errorf("%q is no port, want a number up to 65535", port)
 		}
-	case "unix":
-		path, mode, found := strings.Cut(address, "?mode=")
-		if found {
-			n, err := strconv.ParseUint(mode, 8, 32)
-			if err != nil || n > 0o777 || n&0o600 != 0o600 {
-				return way{}, fmt.Errorf("%q is no mode of a socket, want octal digits such as 0660", mode)
-			}
-			w.mode = fs.FileMode(n)
+	case "fd":
+		n, err := strconv.ParseUint(address, 10, 31)
+		if err != nil {
+			return way{}, fmt.Errorf("%q is no file, want its number", address)
 		}
-		switch w.address = path; {
-		case path == "":
+		w.fd, w.address = uintptr(n), ""
+	case "unix":
+		w.mode = 0o600
+		switch {
+		case address == "":
 			return way{}, errForm
-		case path[0] == '@': // an abstract socket of Linux, which has no mode: everybody on the machine may connect
+		case address[0] == '@': // an abstract socket of Linux, which has no mode: everybody on the machine may connect
 			return way{}, errors.New("a Unix socket is a path")
-		case path[len(path)-1] == '/':
+		case address[len(address)-1] == '/':
 			return way{}, errors.New("a Unix socket is no folder")
 		}
 	default:
 		return way{}, errForm
 	}
+	if hasOptions {
+		for option := range strings.SplitSeq(options, "&") {
+			if err := w.set(option); err != nil {
+				return way{}, err
+			}
+		}
+	}
 	return w, nil
+}
+
+// set sets the option that is behind a "?".
+func (w *way) set(option string) error {
+	name, value, _ := strings.Cut(option, "=")
+	switch {
+	case name == "proxy":
+		return w.setProxies(value)
+	case name != "mode" || w.network != "unix":
+		return fmt.Errorf("%q is no option of this socket; "+
+			"there are proxy, and mode of a Unix socket", name)
+	}
+	n, err := strconv.ParseUint(value, 8, 32)
+	if err != nil || n > 0o777 || n&0o600 != 0o600 {
+		return fmt.Errorf("%q is no mode of a socket, want octal digits such as 0660", value)
+	}
+	w.mode = fs.FileMode(n)
+	return nil
+}
+
+// setProxies sets the peers that speak the PROXY protocol: "unix" for a Unix socket, and otherwise
+// addresses.
+func (w *way) setProxies(list string) error {
+	w.isProxied = true
+	if list == "unix" && w.network != "tcp" {
+		return nil
+	}
+	if w.network == "unix" {
+		return fmt.Errorf("%q is no proxy of a Unix socket, want proxy=unix", list)
+	}
+	for s := range strings.SplitSeq(list, ",") {
+		peers, err := netip.ParsePrefix(s)
+		if addr, addrErr := netip.ParseAddr(s); addrErr == nil && addr.Zone() == "" {
+			peers, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return fmt.Errorf("%q is no address of a proxy, "+
+				"want one such as 192.0.2.1 or 10.0.0.0/8", s)
+		}
+		w.proxies = append(w.proxies, peers)
+	}
+	return nil
 }
 
 // isPort reports whether s is the number of a port. 0 stands for any free port.
@@ -115,10 +215,10 @@ func isProtocol(s string) bool { return s == "fcgi" || s == "scgi" || s == "uwsg
 const firstFD = 3
 
 // activated returns a way for each socket that was passed to the process by the rules of
-// sd_listen_fds(3), and none if the variables are not set or are another process's.
+// sd_listen_fds(3), and none if one of the variables is not set or they are another process's.
 func (p *process) activated() ([]way, error) {
-	pid, count := p.get("LISTEN_PID"), p.get("LISTEN_FDS")
-	if pid == "" {
+	pid, count := p.env("LISTEN_PID"), p.env("LISTEN_FDS")
+	if pid == "" || count == "" {
 		return nil, nil
 	}
 	if n, err := strconv.Atoi(pid); err != nil || n < 1 {
@@ -130,10 +230,10 @@ func (p *process) activated() ([]way, error) {
 	if err != nil || n < 1 || n > 1000 {
 		return nil, fmt.Errorf("serve: LISTEN_FDS is %q, want the number of sockets", count)
 	}
-	names := strings.Split(p.get("LISTEN_FDNAMES"), ":")
+	names := strings.Split(p.env("LISTEN_FDNAMES"), ":")
 	ways := make([]way, n)
 	for i := range ways {
-		ways[i] = way{protocol: "http", network: "fd", fd: firstFD + uintptr(i),
+		ways[i] = way{protocol: "http", network: "fd", fd: firstFD + uintptr(i), another: "say in GATEWAY what to serve",
 			why: "the socket was passed to it (LISTEN_FDS)"}
 		if i < len(names) && isProtocol(names[i]) {
 			ways[i].protocol = names[i]
@@ -146,27 +246,83 @@ func (p *process) activated() ([]way, error) {
 	return ways, nil
 }
 
-// listen opens the socket of a way.
+// listen opens the socket of a way. Lambda has none.
 func (w *way) listen() (net.Listener, error) {
+	var l net.Listener
+	var err error
 	switch w.network {
+	case "":
+		return nil, nil
 	case "fd":
-		f := os.Stdin
-		if w.fd != 0 {
-			f = os.NewFile(w.fd, fmt.Sprintf("file %d", w.fd))
-			defer f.Close() // FileListener makes a duplicate
-		}
-		return net.FileListener(f)
+		l, err = listenFile(w.fd)
 	case "unix":
-		return listenUnix(w.address, w.mode)
+		l, err = listenUnix(w.address, w.mode)
+	default:
+		l, err = net.Listen(w.network, w.address)
 	}
-	return net.Listen(w.network, w.address)
+	if err != nil {
+		return nil, w.explain(err)
+	}
+	if !w.isProxied {
+		return l, nil
+	}
+	if isUnix := l.Addr().Network() == "unix"; isUnix != (len(w.proxies) == 0) {
+		l.Close()
+		return nil, fmt.Errorf("serve: cannot serve %s on file %d: proxy=unix is for Unix sockets, "+
+			"and addresses are for TCP; this one is %s", w.protocol, w.fd, l.Addr().Network())
+	}
+	return ProxyProtocol(l, w.proxies...), nil
 }
 
-// where returns the address of l in the form that people use: as a URL for HTTP over TCP.
-func (w *way) where(l net.Listener) string {
-	addr := l.Addr().String()
-	if w.protocol == "http" && l.Addr().Network() == "tcp" {
-		return "http://" + addr
+func listenFile(fd uintptr) (net.Listener, error) {
+	standard := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	if fd < uintptr(len(standard)) {
+		return net.FileListener(standard[fd])
 	}
-	return l.Addr().Network() + ":" + addr
+	f := os.NewFile(fd, fmt.Sprintf("file %d", fd))
+	defer f.Close() // FileListener makes a duplicate
+	return net.FileListener(f)
+}
+
+// explain returns an error of listen as one that names the socket, and what to change.
+func (w *way) explain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) { // it names the socket as well
+		err = op.Err
+	}
+	socket, change := w.network+":"+w.address, w.another
+	switch {
+	case w.network == "fd":
+		socket, change = fmt.Sprintf("file %d", w.fd), "pass a listening socket, or "+change
+	case errors.Is(err, errInUse) || errno.IsInUse(err):
+		change = "end the process that listens there, or " + change
+	case errors.Is(err, fs.ErrNotExist):
+		change = "make the folder, or " + change
+	case errno.IsDenied(err):
+		change = "give this process the permission, or " + change
+	}
+	return fmt.Errorf("serve: cannot serve %s on %s: %w; %s", w.protocol, socket, err, change)
+}
+
+// where returns the address of l in the form that people use: as a URL for HTTP over TCP. It also
+// says who speaks the PROXY protocol there.
+func (w *way) where(l net.Listener) string {
+	if l == nil {
+		if w.stream {
+			return w.address + ", streamed"
+		}
+		return w.address + ", buffered"
+	}
+	place := l.Addr().Network() + ":" + l.Addr().String()
+	if w.protocol == "http" && l.Addr().Network() == "tcp" {
+		place = "http://" + l.Addr().String()
+	}
+	if !w.isProxied {
+		return place
+	}
+	peers := "everybody there"
+	if len(w.proxies) > 0 {
+		peers = strings.Trim(fmt.Sprint(w.proxies), "[]")
+	}
+	return place + ", with the PROXY protocol from " + peers
 }

@@ -9,11 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,18 +25,33 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/request"
 	"example.com/gateway/serve"
 )
 
 // The processes that these tests start are this test binary, with SERVE_TEST set.
 func TestMain(m *testing.M) {
 	if os.Getenv("SERVE_TEST") == "" {
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+			if signal.Ignored(s) { // and by the processes that the tests start, without this
+				signal.Notify(make(chan os.Signal, 1), s)
+			}
+		}
 		os.Exit(m.Run())
 	}
 	if os.Getenv("LISTEN_PID") == "self" { // the test does not know the number of the process
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}
-	if err := serve.Run(gateway.ApplicationFunc(app)); err != nil {
+	run := func() error { return serve.Run(gateway.ApplicationFunc(app)) }
+	if os.Getenv("SERVE_TEST") == "server" {
+		run = (&serve.Server{
+			Application: gateway.ApplicationFunc(app),
+			Gateway:     os.Getenv("SERVER_GATEWAY"),
+			Limits:      request.Limits{MaxBodyBytes: 2},
+			ErrorLog:    log.New(os.Stderr, "own log: ", 0),
+		}).Run
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "Run:", err)
 		os.Exit(1)
 	}
@@ -87,8 +105,17 @@ type child struct {
 // begin starts a process with the variables in its environment and the files as file 3 and up.
 func begin(t *testing.T, stdin *os.File, files []*os.File, env ...string) *child {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(os.Args[0]), lines: make(chan string, 1000)}
-	c.cmd.Env = append(os.Environ(), "SERVE_TEST=1", "GORACE=atexit_sleep_ms=0", "PORT=0", "GATEWAY=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "REQUEST_METHOD=")
+	return beginCommand(t, exec.Command(os.Args[0]), stdin, files, env...)
+}
+
+// beginCommand is begin for a command that becomes the test binary.
+func beginCommand(t *testing.T, cmd *exec.Cmd, stdin *os.File, files []*os.File, env ...string) *child {
+	t.Helper()
+	c := &child{t: t, cmd: cmd, lines: make(chan string, 1000)}
+	c.cmd.Env = append(os.Environ(), "SERVE_TEST=1", "GORACE=atexit_sleep_ms=0", "PORT=0", "GATEWAY=",
+		"LISTEN_PID=", "LISTEN_FDS=",
+		"LISTEN_FDNAMES=", "REQUEST_METHOD=", "AWS_LAMBDA_RUNTIME_API=", "AWS_LAMBDA_MAX_CONCURRENCY=",
+		"HTTP_PLATFORM_PORT=", "FUNCTIONS_CUSTOMHANDLER_PORT=")
 	c.cmd.Env = append(c.cmd.Env, env...)
 	if stdin != nil {
 		c.cmd.Stdin = stdin
@@ -168,6 +195,11 @@ type call struct {
 // ask sends a request without the last of the three bytes of its body, and reads the first block of
 // app. It returns that block too.
 func ask(protocol, network, addr, path string) (*call, string, error) {
+	return askWith("", protocol, network, addr, path)
+}
+
+// askWith is ask with a header of the PROXY protocol.
+func askWith(header, protocol, network, addr, path string) (*call, string, error) {
 	conn, err := net.Dial(network, addr)
 	if err != nil {
 		return nil, "", err
@@ -203,7 +235,7 @@ func ask(protocol, network, addr, path string) (*call, string, error) {
 		b = record(record(record(b, 4, params), 4, ""), 5, "ab")
 		c.rest = string(record(record(nil, 5, "c"), 5, ""))
 	}
-	if _, err := conn.Write(b); err != nil {
+	if _, err := conn.Write(append([]byte(header), b...)); err != nil {
 		conn.Close()
 		return nil, "", err
 	}
@@ -243,6 +275,7 @@ var protocols = []string{"http", "fcgi", "scgi", "uwsgi"}
 func (c *child) started(protocol string) (network, addr string) {
 	c.t.Helper()
 	where := c.await("^gateway: serving " + protocol + " on (.*), since ")
+	where, _, _ = strings.Cut(where, ", with the PROXY protocol from ")
 	if u, err := url.Parse(where); err == nil && u.Scheme == "http" {
 		return "tcp", u.Host
 	}
@@ -407,6 +440,10 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	used := l.Addr().String()
+	_, port, _ := net.SplitHostPort(used)
+	_, second := passed(t, "unix")
+	path := second.String()
 	good, _ := passed(t, "tcp")
 	for _, test := range []struct {
 		files []*os.File
@@ -415,12 +452,157 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	}{
 		{nil, []string{"GATEWAY=fcgi"}, `serve: GATEWAY is "fcgi": want "cgi", or`},
 		{nil, []string{"PORT=x"}, `serve: PORT is "x"`},
-		{nil, []string{"GATEWAY=http:tcp:" + l.Addr().String()}, `serve: listen tcp .* address already in use`},
-		{nil, []string{"GATEWAY=http:unix:/nowhere/at/all"}, `serve: .*/nowhere/at.*: no such file`},
+		{nil, []string{"GATEWAY=http:tcp:" + used}, `serve: cannot serve http on tcp:` + used +
+			`: .*address already in use; end the process that listens there, or name another socket in GATEWAY$`},
+		{nil, []string{"PORT=" + port}, `serve: cannot serve http on tcp::` + port +
+			`: .*address already in use; end the process that listens there, or set PORT to another port$`},
+		{nil, []string{"HTTP_PLATFORM_PORT=" + port}, `serve: cannot serve http on tcp:` + used +
+			`: .*address already in use; .* or set HTTP_PLATFORM_PORT to another port$`},
+		{nil, []string{"GATEWAY=uwsgi:unix:" + path}, `serve: cannot serve uwsgi on unix:` + path +
+			`: somebody listens there already; end the process that listens there, or name another socket in GATEWAY$`},
+		{nil, []string{"SERVE_TEST=server", "SERVER_GATEWAY=uwsgi:unix:" + path},
+			`serve: .*name another socket in Server.Gateway$`},
+		{nil, []string{"GATEWAY=http:unix:/nowhere/at/all"}, `serve: cannot serve http on unix:/nowhere/at/all` +
+			`: folder /nowhere/at: no such file or directory; make the folder, or name another socket in GATEWAY$`},
+		{[]*os.File{good, connected}, []string{"GATEWAY=scgi:fd:4"},
+			`serve: GATEWAY is "scgi:fd:4": file 4 is not a listening socket$`},
 		{[]*os.File{good, connected}, []string{"LISTEN_PID=self", "LISTEN_FDS=2"}, `serve: LISTEN_FDS is "2", but file 4 is not a listening socket`},
 		{[]*os.File{good}, []string{"LISTEN_PID=self", "LISTEN_FDS=2"}, `serve: LISTEN_FDS is "2", but file 4 is not a listening socket`},
 	} {
 		begin(t, nil, test.files, test.env...).ends(1, test.want)
+	}
+}
+
+// A folder in which the process may make nothing is named with what to do about it. Root may do all.
+func TestARefusedPermissionIsSaid(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		for _, open := range []string{dir, filepath.Dir(dir)} { // to get there
+			if err := os.Chmod(open, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		copied := filepath.Join(dir, "serve.test") // nobody cannot reach the folder of a test binary
+		binary, err := os.ReadFile(os.Args[0])
+		if err == nil {
+			err = os.WriteFile(copied, binary, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for parent := dir; parent != "/"; parent = filepath.Dir(parent) {
+			if info, err := os.Stat(parent); err != nil || info.Mode()&1 == 0 {
+				t.Skip("nobody cannot reach the folder for temporary files")
+			}
+		}
+		cmd = &exec.Cmd{Path: copied, Args: cmd.Args, SysProcAttr: cmd.SysProcAttr, Dir: "/"}
+	}
+	beginCommand(t, cmd, nil, nil, "GATEWAY=fcgi:unix:"+dir+"/s").ends(1,
+		`serve: cannot serve fcgi on unix:`+dir+`/s: folder `+
+			dir+`: permission denied; give this process the permission, or name another socket in GATEWAY$`)
+}
+
+// fcgiwrap, for one, passes on no more than its configuration names. An HTTP server that such a host
+// had started would stay, with nobody to end it.
+func TestREQUEST_METHODAloneMakesACGIProgram(t *testing.T) {
+	t.Parallel()
+	for _, env := range [][]string{{"REQUEST_METHOD=GET"}, {"REQUEST_METHOD=GET", "PORT=0"},
+		{"REQUEST_METHOD=GET", "GATEWAY_INTERFACE=", "LISTEN_FDS="}} {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		cmd := exec.CommandContext(ctx, os.Args[0])
+		cmd.Env = append(env, "SERVE_TEST=1", "GORACE=atexit_sleep_ms=0")
+		out, err := cmd.Output()
+		cancel()
+		if !strings.HasPrefix(string(out), "Status: 200 OK\r\n") || !strings.HasSuffix(string(out), "end\n") || err != nil {
+			t.Errorf("%q: %q, %v", env, out, err)
+		}
+	}
+}
+
+// A socket that the process was started with can speak any protocol.
+func TestEveryProtocolOnAFileThatGATEWAYNames(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range protocols {
+		for _, fd := range []int{0, 3} {
+			f, addr := passed(t, "unix")
+			var stdin *os.File
+			var files []*os.File
+			if fd == 0 {
+				stdin = f
+			} else {
+				files = []*os.File{f}
+			}
+			c := begin(t, stdin, files, fmt.Sprintf("GATEWAY=%s:fd:%d", protocol, fd))
+			c.started(protocol)
+			call, _, err := ask(protocol, "unix", addr.String(), "/body")
+			if err == nil {
+				err = call.finish()
+			}
+			if err != nil {
+				t.Errorf("%s on file %d: %v", protocol, fd, err)
+			}
+			c.signal(syscall.SIGTERM)
+			c.ends(0, "nil")
+			if _, err := os.Lstat(addr.String()); err != nil {
+				t.Errorf("the socket of whoever has passed it is gone: %v", err)
+			}
+		}
+	}
+}
+
+// The limits and the log of a Server are those of the server that it starts: a body of 3 bytes is
+// one too many.
+func TestServerHasLimitsAndALogOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range protocols {
+		c := begin(t, nil, nil, "SERVE_TEST=server", "SERVER_GATEWAY="+protocol+":tcp:127.0.0.1:0", "GATEWAY=nonsense")
+		network, addr := c.started(protocol)
+		if !strings.HasSuffix(c.said[0], ", since Server.Gateway says so") {
+			t.Errorf("stderr is %q", c.said)
+		}
+		if call, first, err := ask(protocol, network, addr, "/body"); err == nil {
+			call.conn.Close()
+			t.Errorf("%s: the body was taken, %q", protocol, first)
+		}
+		c.await("^own log: .*too large a body")
+		c.signal(syscall.SIGTERM)
+		c.ends(0, "nil")
+	}
+}
+
+// What whoever has started the process has it ignore does not stop it: the interrupt of a terminal
+// in which it is a job in the background, and the hangup under nohup.
+func TestSignalsThatWereIgnoredStaySo(t *testing.T) {
+	t.Parallel()
+	for ignored, want := range map[string]string{"INT HUP": "terminated", "INT": "hangup", "HUP": "interrupt"} {
+		cmd := exec.Command("/bin/sh", "-c", `trap "" `+ignored+`; exec "$0"`, os.Args[0])
+		c := beginCommand(t, cmd, nil, nil)
+		c.started("http")
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+			c.signal(s)
+		}
+		if want == "terminated" {
+			c.signal(syscall.SIGTERM)
+		}
+		if got := c.await("^gateway: (.*): waiting up to"); got != want {
+			t.Errorf("%s ignored: it was stopped by %s, want %s", ignored, got, want)
+		}
+		c.ends(0, "nil")
+	}
+}
+
+func TestServerWithoutAnApplication(t *testing.T) {
+	t.Parallel()
+	for _, run := range []func() error{new(serve.Server).Run, func() error { return serve.Run(nil) }} {
+		if err := run(); err == nil || !strings.HasPrefix(err.Error(), "serve: Server.Application is nil") {
+			t.Error(err)
+		}
 	}
 }
 
@@ -451,7 +633,7 @@ func TestHTTPOnPORT(t *testing.T) {
 func TestASignalLetsRequestsEndAndNoneBegin(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range protocols {
-		for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
 			for _, place := range []string{"tcp:127.0.0.1:0", "unix:" + t.TempDir() + "/s"} {
 				c := begin(t, nil, nil, "GATEWAY="+protocol+":"+place)
 				network, addr := c.started(protocol)
@@ -460,7 +642,8 @@ func TestASignalLetsRequestsEndAndNoneBegin(t *testing.T) {
 					t.Fatal(protocol, err)
 				}
 				c.signal(s)
-				c.await("^gateway: (interrupt|terminated): waiting up to 30s for the requests that are going on; once more ends them$")
+				c.await("^gateway: (interrupt|terminated|hangup): waiting up to 30s for the requests " +
+					"that are going on; once more ends them$")
 				for { // the listener is closed soon
 					conn, err := net.Dial(network, addr)
 					if err != nil {
@@ -552,4 +735,50 @@ func TestAThirdSignalKills(t *testing.T) {
 	if status := c.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
 		t.Errorf("the process has ended with %v", c.cmd.ProcessState)
 	}
+}
+
+// The header is read on each socket that GATEWAY names, and the process says so.
+func TestEveryProtocolBehindTheProxyProtocolThatGATEWAYNames(t *testing.T) {
+	t.Parallel()
+	const header = "PROXY TCP4 203.0.113.9 198.51.100.1 1234 443\r\n"
+	tcp, tcpAddr := passed(t, "tcp")
+	for _, c := range []struct {
+		file        *os.File
+		place, said string
+	}{
+		{nil, "tcp:127.0.0.1:0?proxy=127.0.0.1,::1", "127.0.0.1/32 ::1/128"},
+		{nil, "unix:" + t.TempDir() + "/s?mode=0660&proxy=unix", "everybody there"},
+		{tcp, "fd:3?proxy=127.0.0.0/8", "127.0.0.0/8"},
+	} {
+		for _, protocol := range protocols {
+			var files []*os.File
+			if c.file != nil {
+				files = []*os.File{c.file}
+			}
+			p := begin(t, nil, files, "GATEWAY="+protocol+":"+c.place)
+			network, addr := p.started(protocol)
+			if c.file != nil {
+				network, addr = "tcp", tcpAddr.String()
+			}
+			if want := ", with the PROXY protocol from " + c.said + ", since GATEWAY says so"; !strings.HasSuffix(p.said[0], want) {
+				t.Errorf("stderr is %q, want %q", p.said, want)
+			}
+			if call, first, err := ask(protocol, network, addr, "/body"); err == nil {
+				call.conn.Close()
+				t.Errorf("%s on %s: an answer without a header: %q", protocol, c.place, first)
+			}
+			call, _, err := askWith(header, protocol, network, addr, "/body")
+			if err == nil {
+				err = call.finish()
+			}
+			if err != nil {
+				t.Errorf("%s on %s: %v", protocol, c.place, err)
+			}
+			p.signal(syscall.SIGTERM)
+			p.ends(0, "nil")
+		}
+	}
+	p := begin(t, nil, []*os.File{tcp}, "GATEWAY=http:fd:3?proxy=unix")
+	p.ends(1,
+		"serve: cannot serve http on file 3: proxy=unix is for Unix sockets, and addresses are for TCP; this one is tcp")
 }

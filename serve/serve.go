@@ -1,59 +1,83 @@
 // Package serve runs an application in the way for which its process was started: as a CGI program,
-// over FastCGI, SCGI or uwsgi behind a web server, or as an HTTP server. The same binary can be
-// deployed anywhere:
+// over FastCGI, SCGI or uwsgi behind a web server, on AWS Lambda, or as an HTTP server. The same
+// binary can be deployed anywhere:
 //
 //	func main() {
 //		if err := serve.Run(app); err != nil {
 //			log.Fatal(err)
 //		}
 //	}
+//
+// docs/deployment.md has configurations for web servers, and docs/client.md says who is the client
+// behind each. docs/shared-hosting.md has the steps for a web host, and docs/limits.md all limits.
 package serve
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/cgi"
 	"example.com/gateway/fcgi"
+	"example.com/gateway/internal/startup"
+	"example.com/gateway/lambda"
 	"example.com/gateway/nethttp"
+	"example.com/gateway/request"
 	"example.com/gateway/scgi"
 	"example.com/gateway/uwsgi"
 )
 
 // Run serves app until the process is told to stop. The first of these that holds decides how:
 //
-//  1. The environment variable GATEWAY names a protocol and an address, as below.
+//  1. The environment variable GATEWAY names a protocol and a socket, as below.
 //  2. Stdin is a listening socket. Run serves FastCGI on it: Apache's mod_fcgid, lighttpd and
 //     spawn-fcgi start programs so.
 //  3. LISTEN_PID is the number of this process, and LISTEN_FDS says how many sockets were passed to
 //     it, as systemd does. LISTEN_FDNAMES names the protocol of each: fcgi, scgi, uwsgi or http. A
 //     socket with any other name, or none, is for HTTP.
-//  4. GATEWAY_INTERFACE and REQUEST_METHOD are set. Run serves one request as a CGI program.
-//  5. PORT is set. Run serves HTTP at that port, on all interfaces.
-//  6. Otherwise Run serves HTTP on 127.0.0.1:8000.
+//  4. REQUEST_METHOD is set. Run serves one request as a CGI program.
+//  5. AWS_LAMBDA_RUNTIME_API is set, as AWS Lambda does. Run serves the function's events.
+//  6. FUNCTIONS_CUSTOMHANDLER_PORT (Azure Functions) or HTTP_PLATFORM_PORT (HttpPlatformHandler of
+//     IIS) is set. Run serves HTTP at that port of 127.0.0.1.
+//  7. PORT is set. Run serves HTTP at that port, on all interfaces.
+//  8. Otherwise Run serves HTTP on 127.0.0.1:8000.
 //
-// GATEWAY is "cgi", or "fcgi", "scgi", "uwsgi" or "http" followed by ":tcp:host:port" or
-// ":unix:/path/of/the.sock". Run makes a Unix socket with mode 0600. "?mode=0660" behind the path
-// is for a web server that runs as another user of the group. If there is a socket already, Run
-// replaces it when nobody listens on it, and returns an error otherwise. An empty variable counts
-// as none. For a variable that makes no sense Run returns an error, and does not try the next way.
+// Under WASI, and in JavaScript, there are no sockets. Run always serves one request as a CGI
+// program there, and returns an error if GATEWAY names a socket.
+//
+// GATEWAY is "cgi"; "lambda", or "lambda:stream" for responses that leave block by block, as the
+// configuration of the function must say too; or "fcgi", "scgi", "uwsgi" or "http" followed by a
+// socket:
+//
+//   - ":tcp:host:port", where no host is all interfaces, and 0 any free port;
+//   - ":unix:/path/of/the.sock", where Run makes a Unix socket with mode 0600. "?mode=0660" behind
+//     the path is for a web server that runs as another user of the group. If there is a socket
+//     already, Run replaces it when nobody listens on it, and returns an error otherwise;
+//   - ":fd:number", a listening socket that the process was started with as that file. 0 is stdin.
+//
+// "?proxy=10.0.0.0/8,192.0.2.1" behind a socket of TCP names load balancers that speak the PROXY
+// protocol. Behind a Unix socket it is "?proxy=unix", and "&" goes between two options.
+// [ProxyProtocol] says what that means.
+//
+// A variable that is empty counts as none. For a variable that makes no sense Run returns an error,
+// and does not try the next way.
 //
 // On stderr Run says what it serves, where, and why. As a CGI program it says nothing there.
 //
-// On SIGINT or SIGTERM, Run stops accepting and waits for the requests that are going on, for 30
-// seconds. When that time has passed, or on a second signal, Run ends their contexts with
+// On SIGINT, SIGTERM or SIGHUP, Run stops accepting and waits for the requests that are going on,
+// for 30 seconds. When that time has passed, or on a second signal, Run ends their contexts with
 // gateway.ErrShutdown, gives the applications 2 seconds to return, and then closes the connections
-// that are left. On a third signal the process ends as it would without Run. As a CGI program, Run
-// is [cgi.Run], with its treatment of signals.
+// that are left. On a third signal the process ends as it would without Run. SIGINT and SIGHUP stay
+// ignored in a process that was started so, as a shell does for a job in the background and nohup
+// for its command. As a CGI program, Run is [cgi.Run], with its treatment of signals.
 //
 // A restart loses no request if the listening socket outlives the process: with systemd's socket
 // activation, or a supervisor that passes the socket as stdin. The old process then finishes its
@@ -61,19 +85,53 @@ import (
 // keep connections and do not know that one of them is about to end, a request in some ten thousand
 // may still get a 503 at that moment. HAProxy sends it again with retry-on empty-response.
 //
-// Limits and timeouts are the defaults of [fcgi.Server], [scgi.Server], [uwsgi.Server] and
-// [nethttp.Server]. For others, use these servers instead of Run.
+// Limits and timeouts are the defaults of [fcgi.Server], [scgi.Server], [uwsgi.Server],
+// [lambda.Server] and [nethttp.Server]. For others, and for a program with flags of its own, use a
+// [Server].
 //
 // Run returns nil when all requests have come to their end. It returns an error if some have not,
 // if it cannot listen, or if the variables make no sense.
-func Run(app gateway.Application) error {
-	p := process{
-		env:         os.LookupEnv,
-		pid:         os.Getpid(),
-		stderr:      os.Stderr,
-		isListening: isListening,
+func Run(app gateway.Application) error { return (&Server{Application: app}).Run() }
+
+// A Server serves an application as the function [Run] does, with settings of the program's own.
+type Server struct {
+	// Application is called for each request. It must not be nil.
+	Application gateway.Application
+
+	// Gateway says how to serve, in the words of the variable GATEWAY: "fcgi:unix:/run/app.sock",
+	// for example. Then Run looks at no variable, nor at stdin. "" leaves the decision to the
+	// environment. It is made for a flag whose default is "".
+	Gateway string
+
+	// Limits has limits and timeouts. A CGI program has none: those of its web server are in force.
+	request.Limits
+
+	// ErrorLog gets the entries of Environ.Errors, and what goes wrong outside of requests. nil is
+	// the standard logger. A CGI program writes to stderr instead.
+	ErrorLog *log.Logger
+}
+
+// Run is the function [Run] with the settings of s. A process has one Run at a time, since signals
+// are for the process.
+func (s *Server) Run() error {
+	if s.Application == nil {
+		return errors.New("serve: Server.Application is nil: set it to the application to serve")
 	}
-	return p.run(app)
+	p := process{
+		gateway:     s.Gateway,
+		env:         os.Getenv,
+		pid:         os.Getpid(),
+		isListening: isListening,
+		noSockets:   runtime.GOOS == "wasip1" || runtime.GOOS == "js",
+	}
+	ways, err := p.decide()
+	if err != nil {
+		return err
+	}
+	if ways[0].protocol == "cgi" {
+		return cgi.Run(s.Application)
+	}
+	return s.serve(ways)
 }
 
 const (
@@ -93,54 +151,64 @@ var (
 
 // A process has what Run looks at to decide.
 type process struct {
-	env         func(string) (string, bool)
+	gateway     string // Server.Gateway
+	env         func(name string) string
 	pid         int
-	stderr      io.Writer
 	isListening func(fd int) bool
+	noSockets   bool // the system has none: package net makes some that nobody can connect to
 }
 
-func (p *process) run(app gateway.Application) error {
-	if app == nil {
-		return errors.New("serve: no application")
+// notifyOfStop relays the signals that stop the process, but for those that whoever has started the
+// process has it ignore.
+func notifyOfStop(c chan<- os.Signal) {
+	signal.Notify(c, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, hangUp} {
+		if s != nil && !signal.Ignored(s) {
+			signal.Notify(c, s)
+		}
 	}
-	ways, err := p.decide()
-	if err != nil {
-		return err
-	}
-	if ways[0].protocol == "cgi" {
-		return cgi.Run(app)
-	}
+}
+
+// serve serves ways, which are on sockets, until a signal comes.
+func (s *Server) serve(ways []way) error {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	notifyOfStop(signals)
 	defer signal.Stop(signals)
 
 	listeners := make([]net.Listener, len(ways))
 	for i := range ways {
+		var err error
 		if listeners[i], err = ways[i].listen(); err != nil {
 			for _, l := range listeners[:i] {
 				l.Close()
 			}
-			return fmt.Errorf("serve: %w", err)
+			return err
 		}
 	}
+	said := make([]startup.Way, len(ways))
+	for i, w := range ways {
+		said[i] = startup.Way{Protocol: w.protocol,
+			Sentence: fmt.Sprintf("serving %s on %s, since %s", w.protocol, w.where(listeners[i]), w.why)}
+	}
+	startup.Set(said)
 	servers := make([]server, len(ways))
 	ended := make(chan error, len(ways))
 	for i, l := range listeners {
-		s := newServer(ways[i].protocol, app)
-		servers[i] = s
-		go func() { ended <- s.Serve(l) }()
+		server := s.newServer(&ways[i])
+		servers[i] = server
+		go func() { ended <- server.Serve(l) }()
 	}
-	for i, w := range ways {
-		fmt.Fprintf(p.stderr, "gateway: serving %s on %s, since %s\n", w.protocol, w.where(listeners[i]), w.why)
+	for _, w := range said {
+		fmt.Fprintf(os.Stderr, "gateway: %s\n", w.Sentence)
 	}
 
 	select {
 	case err := <-ended: // although nobody has told it to
 		_ = stopAll(servers)
 		return fmt.Errorf("serve: %w", err)
-	case s := <-signals:
-		fmt.Fprintf(p.stderr,
-			"gateway: %v: waiting up to %v for the requests that are going on; once more ends them\n", s, grace)
+	case sig := <-signals:
+		fmt.Fprintf(os.Stderr,
+			"gateway: %v: waiting up to %v for the requests that are going on; once more ends them\n", sig, grace)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -191,17 +259,24 @@ type server interface {
 	Close() error
 }
 
-func newServer(protocol string, app gateway.Application) server {
-	switch protocol {
+// A function is a lambda.Server, which has no listener.
+type function struct{ *lambda.Server }
+
+func (f function) Serve(net.Listener) error { return f.Server.Serve() }
+
+func (s *Server) newServer(w *way) server {
+	switch w.protocol {
+	case "lambda":
+		return function{&lambda.Server{Application: s.Application, Stream: w.stream,
+			Limits: s.Limits, ErrorLog: s.ErrorLog}}
 	case "fcgi":
-		// Not every web server logs what it gets by FCGI_STDERR. Caddy does not.
-		return &fcgi.Server{Application: app, ErrorLog: log.Default()}
+		return &fcgi.Server{Application: s.Application, Limits: s.Limits, ErrorLog: s.ErrorLog}
 	case "scgi":
-		return &scgi.Server{Application: app}
+		return &scgi.Server{Application: s.Application, Limits: s.Limits, ErrorLog: s.ErrorLog}
 	case "uwsgi":
-		return &uwsgi.Server{Application: app}
+		return &uwsgi.Server{Application: s.Application, Limits: s.Limits, ErrorLog: s.ErrorLog}
 	}
-	return &nethttp.Server{Application: app}
+	return &nethttp.Server{Application: s.Application, Limits: s.Limits, ErrorLog: s.ErrorLog}
 }
 
 // shutdown stops all servers at the same time.

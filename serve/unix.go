@@ -1,3 +1,5 @@
+//go:build !plan9
+
 package serve
 
 import (
@@ -8,7 +10,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"example.com/gateway/internal/errno"
 )
 
 // listenUnix listens on a Unix socket at path. It makes the socket in a private folder and then
@@ -16,6 +19,10 @@ import (
 // only if that is a socket on which nobody listens. Of several processes that start at the same
 // time, one gets the path.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("the path has %d bytes, and that of a Unix socket at most %d on this system",
+			len(path), maxPath)
+	}
 	defer lockFolder(filepath.Dir(path))()
 	stale, err := staleSocket(path)
 	if err != nil {
@@ -27,11 +34,8 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
+	l, err := listenAt(made)
 	if err != nil {
-		if errors.Is(err, syscall.EINVAL) {
-			return nil, errTooLong(path)
-		}
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false)
@@ -48,36 +52,38 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 func staleSocket(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, fmt.Errorf("%s is there and is no socket", path)
+		return nil, errors.New("there is a file that is no socket")
 	}
 	conn, err := net.Dial("unix", path)
 	switch {
 	case err == nil:
 		conn.Close()
-		return nil, errInUse(path)
-	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, errInUse
+	case errno.IsRefused(err):
 		return info, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	case errors.Is(err, syscall.EINVAL):
-		return nil, errTooLong(path)
 	}
 	return nil, err // such as a full backlog: somebody listens, and is busy
 }
 
-func errInUse(path string) error { return fmt.Errorf("%s: somebody listens there already", path) }
-func errTooLong(path string) error {
-	return fmt.Errorf("%s: the path is too long for a Unix socket", path)
-}
+// errInUse is returned by listenUnix when another process has the path.
+var errInUse = errors.New("somebody listens there already")
 
 // privateFolder makes a folder with mode 0700, in which nobody else can reach a socket before the
 // socket has its mode. The folder's name is short, since the path of a socket has to be.
 func privateFolder(parent string) (string, error) {
 	for try := 0; ; try++ {
 		dir := filepath.Join(parent, fmt.Sprintf(".g%03x", rand.IntN(1<<12)))
-		if err := os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) || try == 1000 {
-			return dir, err
+		err := os.Mkdir(dir, 0o700)
+		if errors.Is(err, fs.ErrExist) && try < 1000 {
+			continue
 		}
+		var of *fs.PathError
+		if errors.As(err, &of) { // it names the private folder, which nobody knows
+			err = fmt.Errorf("folder %s: %w", parent, of.Err)
+		}
+		return dir, err
 	}
 }
 
@@ -95,7 +101,7 @@ func place(made, path string, mode fs.FileMode, found fs.FileInfo, old string) (
 		if err := os.Rename(path, old); err == nil {
 			if taken, err := os.Lstat(old); err != nil || !os.SameFile(taken, found) {
 				_ = os.Link(old, path) // another process was faster, and gets its socket back
-				return nil, errInUse(path)
+				return nil, errInUse
 			}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -103,7 +109,7 @@ func place(made, path string, mode fs.FileMode, found fs.FileInfo, old string) (
 	}
 	err = os.Link(made, path) // unlike Rename, it does not replace a file
 	if errors.Is(err, fs.ErrExist) {
-		return nil, errInUse(path)
+		return nil, errInUse
 	}
 	if err != nil { // a file system without links
 		err = os.Rename(made, path)

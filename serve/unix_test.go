@@ -4,10 +4,12 @@ package serve
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -112,7 +114,7 @@ func TestWhatIsAnothersIsLeftAlone(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"used": "somebody listens there already", "file": "no socket", "folder": "no socket", "link": "no socket",
-		"missing/s": "no such file", strings.Repeat("x", 110): "too long",
+		"missing/s": "no such file", strings.Repeat("x", 110): "that of a Unix socket at most",
 	} {
 		before, _ := os.Lstat(path(name))
 		l, err := listenUnix(path(name), 0o600)
@@ -136,28 +138,46 @@ func TestWhatIsAnothersIsLeftAlone(t *testing.T) {
 	reaches(t, path("used"), other)
 }
 
-// A path of the greatest length works, although the socket is made in a folder beside it.
-func TestALongPathThatFits(t *testing.T) {
+// All paths that fit work, although the socket is made in a folder beside it. Outside of Linux the
+// path of that folder must fit too.
+func TestLongPaths(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "app.sock")
-	const most = 103 // of a path in sun_path, on the systems that have the least
-	if n := most - len(path) - 1; n > 0 {
-		long := filepath.Join(dir, strings.Repeat("d", n))
-		if err := os.Mkdir(long, 0o700); err != nil {
-			t.Fatal(err)
+	for length := maxPath - 12; length <= maxPath+1; length++ {
+		for _, name := range []string{"s", "app.sock"} {
+			n := length - len(dir+"//"+name)
+			if n < 1 {
+				t.Skip("the path of the temporary folder is too long")
+			}
+			folder := filepath.Join(dir, strings.Repeat("d", n))
+			if err := os.MkdirAll(folder, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(folder, name)
+			l, err := listenUnix(path, 0o600)
+			tooLong := fmt.Sprintf("the path has %d bytes, and that of a Unix socket at most %d on this system", length, maxPath)
+			switch works := length <= maxPath && (runtime.GOOS == "linux" || len(folder)+len("/.g000/s") <= maxPath); {
+			case err != nil && works:
+				t.Errorf("%d bytes, name %s: %v", length, name, err)
+			case err == nil && !works:
+				t.Errorf("%d bytes, name %s: no error", length, name)
+			case err == nil:
+				reaches(t, path, l)
+			case length > maxPath && err.Error() != tooLong:
+				t.Error(err)
+			}
+			if err == nil {
+				l.Close()
+			}
+			if entries, _ := os.ReadDir(folder); len(entries) != 0 {
+				t.Errorf("%d bytes: there is %v left", length, entries)
+			}
 		}
-		path = filepath.Join(long, "app.sock")
 	}
-	l, err := listenUnix(path, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
 }
 
 func TestAnothersSocketIsNotRemoved(t *testing.T) {

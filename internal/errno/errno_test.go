@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,5 +135,35 @@ func TestOtherErrorsAreNoneOfThese(t *testing.T) {
 		if got := judge(err); got != (verdict{}) {
 			t.Errorf("of %v it says %+v", err, got)
 		}
+	}
+}
+
+// A number that means something else on Windows is compared here only.
+func TestNoOtherPackageNamesTheNumbers(t *testing.T) {
+	t.Parallel()
+	number := regexp.MustCompile(`syscall\.(ECONN[A-Z]*|EPIPE|EADDR[A-Z]*|EIO)\b`)
+	files := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			switch d.Name() {
+			case "errno", "interop", "bench", "mutants", ".git":
+				return fs.SkipDir
+			}
+			return nil
+		case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		files++
+		source, err := os.ReadFile(path)
+		for _, found := range number.FindAllString(string(source), -1) {
+			t.Errorf("%s compares with %s", path, found)
+		}
+		return err
+	})
+	if err != nil || files < 50 {
+		t.Errorf("%d files were looked at, %v", files, err)
 	}
 }

@@ -39,6 +39,7 @@ const (
 	deciding    = "serve/decide.go"
 	running     = "serve/serve.go"
 	unixSockets = "serve/unix.go"
+	longPaths   = "serve/unix_linux.go"
 	scgi        = "scgi/wire.go"
 	uwsgi       = "uwsgi/wire.go"
 

@@ -94,6 +94,16 @@ var clientFaults = []place{
 		{"a prefix may climb", `|| segment == ".."`, ``,
 			"TestAValueThatMakesNoSenseChangesNothingAndIsSaidOnce"},
 	}},
+	{deciding, "(*way).setProxies", []change{
+		{"an address names a proxy on a Unix socket", `w.network == "unix"`, `false`,
+			"TestWhatTheVariablesSay"},
+		{"a TCP socket has a proxy of no address", `&& w.network != "tcp"`, ``,
+			"TestWhatTheVariablesSay"},
+	}},
+	{deciding, "(*way).listen", []change{
+		{"a proxy of no address is served over TCP", `isUnix != (len(w.proxies) == 0)`, `isUnix && false`,
+			"TestEveryProtocolBehindTheProxyProtocolThatGATEWAYNames"},
+	}},
 	{connections, "(*Conn).readHeader", []change{
 		{"a connection with a wrong header is served", `c.Close() return false`, `return true`,
 			"TestAWrongHeaderIsOneLineInTheLog"},

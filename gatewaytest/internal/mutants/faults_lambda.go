@@ -150,4 +150,7 @@ var lambdaFaults = []place{
 		{"an application that was left behind goes on sending", `r.over = true`, ``,
 			"TestAnApplicationThatNeverEnds"},
 	}},
+	{deciding, "(*process).decide", []change{
+		{"AWS_LAMBDA_RUNTIME_API chooses nothing", `api != ""`, `false`, "TestTheFirstSignCounts"},
+	}},
 }
