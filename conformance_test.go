@@ -39,6 +39,34 @@ func TestConformanceTableIsTrue(t *testing.T) {
 	}
 }
 
+// docs/hosts.md names tests that exist.
+func TestThePageOfHostsNamesTests(t *testing.T) {
+	page, err := os.ReadFile("docs/hosts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := strings.Split(string(page), "\n- **")[1:]
+	if len(entries) != 23 {
+		t.Errorf("%d entries, want 23", len(entries))
+	}
+	tests := newCodeIndex(isTest)
+	for _, entry := range entries {
+		named := 0
+		for _, m := range reference.FindAllStringSubmatch(entry, -1) {
+			if name := m[1][strings.LastIndex(m[1], ".")+1:]; !testName.MatchString(name) {
+				continue // code that the sentence speaks of
+			}
+			named++
+			if !tests.has(m[1]) {
+				t.Errorf("there is no test %s: %s", m[1], entry)
+			}
+		}
+		if named == 0 {
+			t.Errorf("no test is named: %s", entry)
+		}
+	}
+}
+
 // The test plants each fault that the table can have, one at a time.
 func TestConformanceFaultsAreFound(t *testing.T) {
 	source, err := os.ReadFile(conformanceFile)

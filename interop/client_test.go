@@ -13,10 +13,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 // patience is how long anything may take. A request that takes longer hangs.
-const patience = 10 * time.Second
+const patience = process.Patience
 
 // hostTimeout is how long Apache is told to wait for a program. Its default is 60 s.
 const hostTimeout = 3 * time.Second
@@ -27,6 +29,7 @@ type request struct {
 	path   string   // what follows the script's name
 	fields []string // header lines besides Host and Connection
 	body   []byte   // has a Content-Length if it is not nil
+	keep   bool     // the connection may be kept
 }
 
 func (s *site) head(r request) string {
@@ -34,7 +37,10 @@ func (s *site) head(r request) string {
 	if method == "" {
 		method = "GET"
 	}
-	head := method + " " + s.script + r.path + " HTTP/1.1\r\nHost: localhost:" + s.port + "\r\nConnection: close\r\n"
+	head := method + " " + s.script + r.path + " HTTP/1.1\r\nHost: localhost:" + s.port + "\r\n"
+	if !r.keep {
+		head += "Connection: close\r\n"
+	}
 	for _, field := range r.fields {
 		head += field + "\r\n"
 	}

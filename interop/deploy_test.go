@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 const deployed = "../examples/deploy"
@@ -38,14 +40,14 @@ func (s *site) deploy(t *testing.T, name string, ports map[string]string) string
 // A backend is one of several processes with the application.
 type backend struct {
 	gateway string
-	*process
+	*process.Process
 }
 
 // startBackend starts the process, for the first time or again.
 func (s *site) startBackend(t *testing.T, b *backend, quirk string) {
 	t.Helper()
-	b.process = spawn(t, s.dir, false, "env", "GATEWAY="+b.gateway, "QUIRK="+quirk, s.path("cgi-bin/app"))
-	s.processes = append(s.processes, b.process)
+	b.Process = process.Start(t, s.dir, false, "env", "GATEWAY="+b.gateway, "QUIRK="+quirk, s.path("cgi-bin/app"))
+	s.processes = append(s.processes, b.Process)
 	_, place, _ := strings.Cut(b.gateway, ":")
 	network, address, _ := strings.Cut(place, ":")
 	address, _, _ = strings.Cut(address, "?")
@@ -54,7 +56,7 @@ func (s *site) startBackend(t *testing.T, b *backend, quirk string) {
 
 func awaitListener(t *testing.T, network, address string) {
 	t.Helper()
-	if !soon(func() bool {
+	if !process.Soon(func() bool {
 		conn, err := net.DialTimeout(network, address, time.Second)
 		if err == nil {
 			_ = conn.Close()
@@ -94,10 +96,10 @@ func (s *site) reached(t *testing.T, backends ...*backend) {
 	t.Helper()
 	var want, seen []string
 	for _, b := range backends {
-		want = append(want, strconv.Itoa(b.cmd.Process.Pid))
+		want = append(want, strconv.Itoa(b.Cmd.Process.Pid))
 	}
 	slices.Sort(want)
-	if !soon(func() bool {
+	if !process.Soon(func() bool {
 		seen = nil
 		for range 4 * len(backends) {
 			answer, err := s.try(request{path: "/process"})
@@ -118,7 +120,7 @@ func (s *site) reached(t *testing.T, backends ...*backend) {
 // again.
 func TestABackendThatIsKilledIsMissedByNobody(t *testing.T) {
 	t.Run("nginx", func(t *testing.T) {
-		port := freePort(t)
+		port := process.FreePort(t)
 		var backends []*backend
 		s := startDeployed(t, "nginx", func(s *site) {
 			for _, gateway := range []string{"fcgi:unix:" + s.path("run/app/1.sock") + "?mode=0660",
@@ -132,7 +134,7 @@ func TestABackendThatIsKilledIsMissedByNobody(t *testing.T) {
 		s.killUnderLoad(t, backends, "document-uri")
 	})
 	t.Run("haproxy", func(t *testing.T) {
-		one, two := freePort(t), freePort(t)
+		one, two := process.FreePort(t), process.FreePort(t)
 		var backends []*backend
 		s := startDeployed(t, "haproxy", func(s *site) {
 			for _, port := range []string{one, two} {
@@ -155,10 +157,10 @@ func (s *site) killUnderLoad(t *testing.T, backends []*backend, quirk string) {
 	load := beginLoad(t, s, "/", 5*time.Second)
 	for i, b := range backends[:kills] {
 		others := slices.Delete(slices.Clone(backends), i, i+1)
-		if err := b.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		if err := b.Cmd.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		<-b.ended
+		<-b.Ended
 		s.reached(t, others...)
 		s.startBackend(t, b, quirk) // on the socket that the dead one has left behind
 		s.reached(t, backends...)
@@ -171,14 +173,14 @@ func (s *site) killUnderLoad(t *testing.T, backends []*backend, quirk string) {
 	if answered < 100 {
 		t.Errorf("%s: only %d requests were answered", s.name, answered)
 	}
-	if last := backends[kills]; last.err != nil || isOver(last.process) {
-		t.Errorf("%s: the process that was left alone has ended: %v", s.name, last.err)
+	if last := backends[kills]; last.Err != nil || isOver(last.Process) {
+		t.Errorf("%s: the process that was left alone has ended: %v", s.name, last.Err)
 	}
 }
 
-func isOver(p *process) bool {
+func isOver(p *process.Process) bool {
 	select {
-	case <-p.ended:
+	case <-p.Ended:
 		return true
 	default:
 		return false
@@ -254,7 +256,7 @@ func (s *site) activate(t *testing.T) *activation {
 
 // start starts a process on the socket and waits until it serves. It is a shell that becomes the
 // program, since LISTEN_PID is not known before.
-func (a *activation) start(t *testing.T, s *site) *process {
+func (a *activation) start(t *testing.T, s *site) *process.Process {
 	t.Helper()
 	log := s.path("sh.log")
 	count := func() int {
@@ -262,17 +264,17 @@ func (a *activation) start(t *testing.T, s *site) *process {
 		return strings.Count(string(text), "gateway: serving fcgi on unix:")
 	}
 	before := count()
-	p := spawnWith(t, s.dir, false, []*os.File{a.file}, "sh", "-c",
+	p := process.StartWith(t, s.dir, false, []*os.File{a.file}, "sh", "-c",
 		"QUIRK=document-uri LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES="+a.name+" exec "+a.command)
 	s.processes = append(s.processes, p)
-	if !soon(func() bool { return count() > before }) {
+	if !process.Soon(func() bool { return count() > before }) {
 		t.Fatal("the program does not say that it serves FastCGI on the socket that it was given")
 	}
 	return p
 }
 
 func TestSystemdTakesTheUnits(t *testing.T) {
-	analyze, err := lookPath("systemd-analyze")
+	analyze, err := process.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd is not installed, so it cannot be asked what it thinks of the units")
 	}

@@ -7,17 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cgi"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 // A host is a web server that can run CGI programs, or pass requests on to a server behind it.
@@ -40,10 +41,21 @@ var hosts = []host{
 		s.run(t, "fcgiwrap", "-c", "8", "-s", "unix:"+s.path("fcgiwrap.sock"))
 		s.run(t, "nginx", "-p", s.dir, "-c", s.configure(t, "nginx.conf"), "-e", "error.log")
 	}},
+	{"nginx-cgibin", func(t *testing.T, s *site) {
+		program := s.path("cgibin")
+		build := exec.Command("go", "build", "-o", program, "../examples/cgibin")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		s.logs.files = append(s.logs.files, s.path("env.log"))
+		s.run(t, "env", "GATEWAY=fcgi:unix:"+s.path("fcgiwrap.sock"), program, s.path("cgi-bin"))
+		awaitListener(t, "unix", s.path("fcgiwrap.sock"))
+		s.run(t, "nginx", "-p", s.dir, "-c", s.configure(t, "nginx.conf"), "-e", "error.log")
+	}},
 	{"python", func(t *testing.T, s *site) {
 		s.atOnce = 5 // socketserver's request_queue_size: further ones are reset
 		// It runs programs as nobody by itself if it is run by root.
-		s.processes = append(s.processes, spawn(t, s.dir, true, "python3", "-m", "http.server", "--cgi",
+		s.processes = append(s.processes, process.Start(t, s.dir, true, "python3", "-m", "http.server", "--cgi",
 			"--bind", "127.0.0.1", "--directory", s.dir, s.port))
 	}},
 	{"nethttp", func(t *testing.T, s *site) {
@@ -83,58 +95,69 @@ type site struct {
 	name       string
 	dir        string
 	port       string
-	script     string // where it has the program
-	persistent bool   // the program is a server behind it
-	backend    string // where that listens, in the host's notation
-	processes  []*process
+	script     string                   // where it has the program
+	persistent bool                     // the program is a server behind it
+	backend    string                   // where that listens, in the host's notation
+	edit       func(conf string) string // changes the configuration, if it is not nil
+	quirk      string                   // the program's, instead of the one that the host needs: "none" is none
+	processes  []*process.Process
 	logs       logs
 	atOnce     int // how many connections it takes at a time, if there is a limit
 	watches    int
-	without    []string // checks that the host does not survive
 }
 
 // startSite starts the host and has it stopped when the test ends, passed or not. program is the
 // file to run.
 func startSite(t *testing.T, h host, program string) *site {
 	t.Helper()
+	s := newSite(t, h.name, program)
+	h.start(t, s)
+	s.ready(t)
+	if answer := s.do(t, request{path: "/"}); answer.code != 200 {
+		t.Fatalf("%s does not run the program: %d %s", s.name, answer.code, answer.body)
+	}
+	return s
+}
+
+// newSite returns a site of which nothing runs yet.
+func newSite(t *testing.T, name, program string) *site {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "gateway-interop-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{name: h.name, dir: dir, port: freePort(t), script: scriptName}
+	s := &site{name: name, dir: dir, port: process.FreePort(t), script: scriptName}
 	s.logs.files = []string{s.path("error.log"), s.path("stderr.log"), s.path("fcgiwrap.log"), s.path("python3.log")}
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
 			t.Error(err)
 		}
-		if list := leftovers(dir); len(list) > 0 {
-			t.Errorf("%s left behind: %s", h.name, list)
+		if list := process.Leftovers(dir); len(list) > 0 {
+			t.Errorf("%s left behind: %s", name, list)
 		}
 		if t.Failed() {
-			t.Logf("the end of the log of %s:\n%s", h.name, s.logs.tail())
+			t.Logf("the end of the log of %s:\n%s", name, s.logs.tail())
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
-	for name, mode := range map[string]os.FileMode{"": 0o755, "cgi-bin": 0o755, "state": 0o755, "tmp": 0o777} {
-		if err := os.MkdirAll(s.path(name), mode); err != nil {
+	for folder, mode := range map[string]os.FileMode{"": 0o755, "cgi-bin": 0o755, "state": 0o755, "tmp": 0o777} {
+		if err := os.MkdirAll(s.path(folder), mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(s.path(name), mode); err != nil { // whatever the umask
+		if err := os.Chmod(s.path(folder), mode); err != nil { // whatever the umask
 			t.Fatal(err)
 		}
 	}
 	if os.Geteuid() == 0 {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
+		if err := os.Chown(dir, process.Nobody, process.Nobody); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.Link(program, s.path("cgi-bin/app")); err != nil {
 		t.Fatal(err)
 	}
-	h.start(t, s)
-	s.ready(t)
 	return s
 }
 
@@ -149,7 +172,11 @@ func (s *site) configure(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled := strings.NewReplacer("@DIR@", s.dir, "@PORT@", s.port, "@APP@", s.backend).Replace(string(text))
+	conf := string(text)
+	if s.edit != nil {
+		conf = s.edit(conf)
+	}
+	filled := strings.NewReplacer("@DIR@", s.dir, "@PORT@", s.port, "@APP@", s.backend).Replace(conf)
 	if err := os.WriteFile(s.path(name), []byte(filled), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -158,15 +185,15 @@ func (s *site) configure(t *testing.T, name string) string {
 
 func (s *site) run(t *testing.T, name string, args ...string) {
 	t.Helper()
-	s.processes = append(s.processes, spawn(t, s.dir, false, name, args...))
+	s.processes = append(s.processes, process.Start(t, s.dir, false, name, args...))
 }
 
-// ready waits until the host answers.
+// ready waits until the host listens.
 func (s *site) ready(t *testing.T) {
 	t.Helper()
 	ended := make(chan struct{})
 	if len(s.processes) > 0 {
-		ended = s.processes[len(s.processes)-1].ended
+		ended = s.processes[len(s.processes)-1].Ended
 	}
 	deadline := time.Now().Add(patience)
 	for {
@@ -184,16 +211,13 @@ func (s *site) ready(t *testing.T) {
 			t.Fatalf("%s does not listen on %s: %v", s.name, s.address(), err)
 		}
 	}
-	if answer := s.do(t, request{path: "/"}); answer.code != 200 {
-		t.Fatalf("%s does not run the program: %d %s", s.name, answer.code, answer.body)
-	}
 }
 
 // stop stops the processes of the host, the last first.
 func (s *site) stop() (err error) {
 	for len(s.processes) > 0 {
 		last := len(s.processes) - 1
-		err = errors.Join(err, s.processes[last].stop())
+		err = errors.Join(err, s.processes[last].Stop())
 		s.processes = s.processes[:last]
 	}
 	if err != nil {
@@ -201,24 +225,3 @@ func (s *site) stop() (err error) {
 	}
 	return nil
 }
-
-// freePort returns a port on which nobody listens. It is below those that the kernel gives to
-// whoever asks for any, of which the many connections of these tests, and of others that are
-// running, use one after the other.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		port := strconv.Itoa(10_000 + rand.IntN(20_000))
-		if _, taken := ports.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return ""
-}
-
-var ports sync.Map // that were given to somebody

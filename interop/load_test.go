@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 // A load is wrk, which asks a site for a page over many connections at a time, without a pause.
@@ -24,7 +26,7 @@ const loadConns = 32
 // begin starts a load on a path.
 func beginLoad(t *testing.T, s *site, path string, length time.Duration) *load {
 	t.Helper()
-	program, err := lookPath("wrk")
+	program, err := process.LookPath("wrk")
 	if err != nil {
 		t.Fatal("wrk is not installed, and these tests do not skip: run interop/install")
 	}

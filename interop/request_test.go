@@ -85,6 +85,8 @@ func checkEnviron(c *checker) {
 	} {
 		c.expect(v.name, vars[v.name], v.want)
 	}
+	basic := request{path: "/environ", fields: []string{"Authorization: Basic YWRtaW46bm9uc2Vuc2U="}}
+	c.expect("a user whose password nobody has checked", c.variable("REMOTE_USER", basic), "")
 	c.expect("another method", c.variable("REQUEST_METHOD", request{method: "PROPFIND", path: "/environ"}), "PROPFIND")
 }
 

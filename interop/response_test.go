@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 func checkStatus(c *checker) {
@@ -89,7 +91,7 @@ func checkPanicAfter(c *checker) {
 // logged waits until the host's log has the text: it may be written after the answer.
 func (c *checker) logged(text string) {
 	c.Helper()
-	if !soon(func() bool { return strings.Contains(c.logs.since(), text) }) {
+	if !process.Soon(func() bool { return strings.Contains(c.logs.since(), text) }) {
 		c.Errorf("%s: the log has no %q", c.site.name, text)
 	}
 }

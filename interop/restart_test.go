@@ -17,14 +17,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 // startActivated starts nginx, which keeps connections, and behind it a process on a socket that is
 // held for it.
-func startActivated(t *testing.T) (*site, *activation, *process) {
+func startActivated(t *testing.T) (*site, *activation, *process.Process) {
 	t.Helper()
 	var held *activation
-	var first *process
+	var first *process.Process
 	s := startDeployed(t, "nginx", func(s *site) {
 		s.backend = "unix:" + s.path("run/app.sock")
 		held = s.activate(t)
@@ -49,15 +51,15 @@ func TestARestartLosesNothing(t *testing.T) {
 		if event := w.next(patience); event != "waiting" { // in the middle of its response
 			t.Fatalf("the application tells %q", event)
 		}
-		var next *process
+		var next *process.Process
 		overlap := i%2 == 0
 		if overlap {
 			next = held.start(t, s)
 		}
-		if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		if err := old.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		if !soon(func() bool { return strings.Count(s.log("sh.log"), "gateway: terminated: ") == i+1 }) {
+		if !process.Soon(func() bool { return strings.Count(s.log("sh.log"), "gateway: terminated: ") == i+1 }) {
 			t.Fatal("the old process does not say that it ends")
 		}
 		w.release()
@@ -69,12 +71,12 @@ func TestARestartLosesNothing(t *testing.T) {
 			t.Errorf("the request that was going on got %d %q", answer.code, got)
 		}
 		select {
-		case <-old.ended:
+		case <-old.Ended:
 		case <-time.After(patience):
 			t.Fatal("the old process does not end")
 		}
-		if old.err != nil {
-			t.Errorf("the old process: %v", old.err)
+		if old.Err != nil {
+			t.Errorf("the old process: %v", old.Err)
 		}
 		if !overlap {
 			next = held.start(t, s)
@@ -128,14 +130,14 @@ func TestAStormHarmsNobody(t *testing.T) {
 	wg.Wait()
 	load.lossless()
 	if isOver(server) {
-		t.Fatalf("the server has ended: %v", server.err)
+		t.Fatalf("the server has ended: %v", server.Err)
 	}
 	answer := s.do(t, request{method: "POST", path: "/upload", body: large})
 	if got := string(answer.body); got != hashOf(large) {
 		t.Errorf("afterwards: %s", got)
 	}
 	// nginx keeps some of the load's connections.
-	if !soon(func() bool { return openFiles(t, server) <= calm+loadConns }) {
+	if !process.Soon(func() bool { return openFiles(t, server) <= calm+loadConns }) {
 		t.Errorf("the server has %d files open, had %d before", openFiles(t, server), calm)
 	}
 	if kB := resident(t, server); kB > 200<<10 {
@@ -182,9 +184,9 @@ func storm(random *rand.Rand) []byte {
 	return append(b, noise...)
 }
 
-func openFiles(t *testing.T, p *process) int {
+func openFiles(t *testing.T, p *process.Process) int {
 	t.Helper()
-	list, err := os.ReadDir(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "fd"))
+	list, err := os.ReadDir(filepath.Join("/proc", fmt.Sprint(p.Cmd.Process.Pid), "fd"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,9 +194,9 @@ func openFiles(t *testing.T, p *process) int {
 }
 
 // resident returns the memory of a process in kB.
-func resident(t *testing.T, p *process) (kB int) {
+func resident(t *testing.T, p *process.Process) (kB int) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "status"))
+	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(p.Cmd.Process.Pid), "status"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,26 +231,26 @@ func TestARestartBehindEachHostLosesNothing(t *testing.T) {
 	for _, h := range restarted {
 		t.Run(h.name, func(t *testing.T) {
 			var file *os.File
-			start := func(s *site) *process {
+			start := func(s *site) *process.Process {
 				log := s.path("sh.log")
 				count := func() int { return strings.Count(s.log("sh.log"), "gateway: serving ") }
 				before := count()
-				p := spawnWith(t, s.dir, false, []*os.File{file}, "sh", "-c",
+				p := process.StartWith(t, s.dir, false, []*os.File{file}, "sh", "-c",
 					"QUIRK="+h.quirk+" LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES="+h.protocol+" exec "+s.path("cgi-bin/app"))
 				s.processes = append(s.processes, p)
-				if !soon(func() bool { return count() > before }) {
+				if !process.Soon(func() bool { return count() > before }) {
 					t.Fatalf("the program does not say in %s that it serves", log)
 				}
 				return p
 			}
-			var old *process
+			var old *process.Process
 			s := startSite(t, host{h.name, func(t *testing.T, s *site) {
 				s.script, s.persistent = h.script, true
 				s.logs.files = append(s.logs.files, s.path("sh.log"), s.path("haproxy.log"))
 				address := s.path("app.sock")
 				s.backend = "unix:" + address
 				if h.network == "tcp" {
-					address = "127.0.0.1:" + freePort(t)
+					address = "127.0.0.1:" + process.FreePort(t)
 					s.backend = address
 				}
 				file = holdSocket(t, h.network, address)
@@ -306,17 +308,17 @@ func TestARestartBehindEachHostLosesNothing(t *testing.T) {
 				time.Sleep(200 * time.Millisecond)
 				next := start(s)
 				told := time.Now()
-				if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				if err := old.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatal(err)
 				}
 				select {
-				case <-old.ended:
+				case <-old.Ended:
 				case <-time.After(patience):
 					t.Fatal("the old process does not end")
 				}
 				slowest = max(slowest, time.Since(told))
-				if old.err != nil {
-					t.Errorf("the old process: %v", old.err)
+				if old.Err != nil {
+					t.Errorf("the old process: %v", old.Err)
 				}
 				old = next
 			}

@@ -3,17 +3,23 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // serverChecks has stop last, as checks has.
 var serverChecks = slices.Concat(checks[:len(checks)-1], []check{
 	{"uploads", checkUploads},
 	{"mixture", checkMixture},
+	{"broken", checkBroken},
+	{"files", checkFiles},
+	{"pipe", checkPipe},
 }, checks[len(checks)-1:])
 
 // checkUploads: eight large uploads at a time, each another.
@@ -32,6 +38,63 @@ func checkUploads(c *checker) {
 		})
 	}
 	wg.Wait()
+}
+
+// checkBroken: a response that breaks right behind its last block is seen to be broken, each time,
+// and the client does not wait for the rest. The host survives what the application logs.
+func checkBroken(c *checker) {
+	const n, atOnce = 50, 10
+	for _, length := range []string{"declared", "undeclared"} {
+		var whole, hangs atomic.Int32
+		var wg sync.WaitGroup
+		for range atOnce {
+			wg.Go(func() {
+				for range n / atOnce {
+					answer, err := c.try(request{path: "/break?length=" + length, keep: true})
+					switch {
+					case err == nil && answer.code != 200:
+						c.Errorf("%s: %s: status %d", c.site.name, length, answer.code)
+					case err == nil && answer.err == nil:
+						whole.Add(1)
+					case errors.Is(err, os.ErrDeadlineExceeded), err == nil && errors.Is(answer.err, os.ErrDeadlineExceeded):
+						hangs.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		c.expect(length, fmt.Sprintf("%d of %d look whole, %d hang", whole.Load(), n, hangs.Load()),
+			fmt.Sprintf("0 of %d look whole, 0 hang", n))
+	}
+	c.logged("planted behind the last block")
+}
+
+// checkFiles: no byte comes of a file that the file does not have, whatever stat says of it.
+func checkFiles(c *checker) {
+	want, err := os.ReadFile("/sys/devices/system/cpu/possible")
+	if err != nil {
+		c.Fatal(err)
+	}
+	for range 5 {
+		answer := c.do(c.T, request{path: "/sysfs"})
+		c.expect("a file of sysfs", fmt.Sprintf("%d %q %v", answer.code, answer.body, answer.err),
+			fmt.Sprintf("200 %q <nil>", want))
+	}
+}
+
+// checkPipe: R92: what a pipe has is on its way before more is there.
+func checkPipe(c *checker) {
+	w := c.watch(c.T)
+	conn := c.connect(c.T)
+	conn.send(c.T, c.head(request{path: "/pipe?id=" + w.id}))
+	w.began()
+	if _, err := conn.answer("GET"); err != nil {
+		c.Fatal(err)
+	}
+	c.expect("the first line", conn.line(), "first\n")
+	w.release()
+	c.expect("the rest", conn.rest(), "second\n")
+	c.ended(w, "waiting")
 }
 
 // checkMixture: requests of all kinds after and beside each other, over whatever connections the

@@ -3,19 +3,20 @@
 package interop
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
+
+	"example.com/gateway/interop/internal/process"
 )
 
 // servers are the hosts that pass requests on to the program, which is a server then: GATEWAY tells
 // it of what kind. In the configurations in testdata @DIR@ is the folder of the site, @PORT@ the
 // port of the host, and @APP@ the address of the program.
 var servers = []host{
-	behindNginx("nginx-fcgi", "fcgi", "unix", "document-uri", "server-nginx-fcgi.conf"),
-	behindNginx("nginx-fcgi-tcp", "fcgi", "tcp", "document-uri", "server-nginx-fcgi.conf"),
-	behindNginx("nginx-fcgi-keep", "fcgi", "unix", "document-uri", "server-nginx-fcgi-keep.conf"),
-	behindNginx("nginx-fcgi-keep-tcp", "fcgi", "tcp", "document-uri", "server-nginx-fcgi-keep.conf"),
+	behindNginx("nginx-fcgi", "fcgi", "unix", "", "server-nginx-fcgi.conf"),
+	behindNginx("nginx-fcgi-tcp", "fcgi", "tcp", "", "server-nginx-fcgi.conf"),
+	behindNginx("nginx-fcgi-keep", "fcgi", "unix", "", "server-nginx-fcgi-keep.conf"),
+	behindNginx("nginx-fcgi-keep-tcp", "fcgi", "tcp", "", "server-nginx-fcgi-keep.conf"),
 	behindApache("apache-fcgi", "fcgi", "request-uri:/app", "server-apache-fcgi.conf"),
 	behindApache("apache-fcgi-handler", "fcgi", "", "server-apache-fcgi-handler.conf"),
 	behindNginx("nginx-scgi", "scgi", "unix", "document-uri:/app", "server-nginx-scgi.conf"),
@@ -78,11 +79,6 @@ func behindHAProxy(name, protocol, network, script, conf string) host {
 	return host{name, func(t *testing.T, s *site) {
 		s.serve(t, protocol, network, "")
 		s.script = script
-		if protocol == "fcgi" && isHAProxy2612(t) {
-			// haproxy/haproxy#2150: it crashes when something comes that is not a part of the
-			// response: what is written to Errors.
-			s.without = []string{"status", "injection", "panic-before", "panic-after", "mixture"}
-		}
 		s.logs.files = append(s.logs.files, s.path("haproxy.log"))
 		runHAProxy(t, s, conf)
 	}}
@@ -90,19 +86,6 @@ func behindHAProxy(name, protocol, network, script, conf string) host {
 
 func runHAProxy(t *testing.T, s *site, conf string) {
 	s.run(t, "haproxy", "-f", s.configure(t, conf))
-}
-
-// isHAProxy2612 reports whether haproxy is the version that Debian 12 has.
-func isHAProxy2612(t *testing.T) bool {
-	path, err := lookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed, and these tests do not skip: run interop/install")
-	}
-	output, err := exec.Command(path, "-v").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(string(output), "version 2.6.12")
 }
 
 // serve starts the program as a server, and waits until it listens. quirk is what is to be set
@@ -114,10 +97,15 @@ func (s *site) serve(t *testing.T, protocol, network, quirk string) {
 	address := s.path("app.sock")
 	s.backend = "unix:" + address
 	if network == "tcp" {
-		address = "127.0.0.1:" + freePort(t)
+		address = "127.0.0.1:" + process.FreePort(t)
 		s.backend = address
 	}
 	s.logs.files = append(s.logs.files, s.path("env.log"))
+	if s.quirk == "none" {
+		quirk = ""
+	} else if s.quirk != "" {
+		quirk = s.quirk
+	}
 	// env is for the two variables. The program takes its place.
 	s.run(t, "env", "GATEWAY="+protocol+":"+network+":"+address, "QUIRK="+quirk, s.path("cgi-bin/app"))
 	awaitListener(t, network, address)

@@ -159,17 +159,7 @@ func checkGarbage(c *checker) {
 func checkStop(c *checker) {
 	w, _ := c.begin("/idle?")
 	for _, p := range c.processes {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.Cmd.Process.Signal(syscall.SIGTERM)
 	}
 	c.expect("process", w.undisturbed(time.Second), "context ended, closed")
-}
-
-// soon waits until the condition holds. It is for what leaves no other trace.
-func soon(condition func() bool) bool {
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
 }

@@ -18,15 +18,17 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/interop/internal/quirk"
 	"example.com/gateway/serve"
 )
 
 var plain = gateway.Headers{{"Content-Type", "text/plain"}}
 
 func main() {
-	err := serve.Run(quirk(os.Getenv("QUIRK"))(gateway.ApplicationFunc(app)))
+	err := serve.Run(quirk.Named(os.Getenv("QUIRK"))(gateway.ApplicationFunc(app)))
 	only.say("end")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -52,6 +54,9 @@ var routes = map[string]route{
 	"moved":   moved,
 	"header":  header,
 	"panic":   panics,
+	"break":   breaks,
+	"sysfs":   sysfs,
+	"pipe":    pipe,
 	"process": process,
 }
 
@@ -258,4 +263,45 @@ func panics(w *watcher, env *gateway.Environ, start gateway.StartResponse) (gate
 			panic(errors.New("planted in the response"))
 		}
 	}), err
+}
+
+// breaks fails right after its last block, with or without having declared more.
+func breaks(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	headers := plain
+	if argument(env, "length") == "declared" {
+		headers = headers.Append("Content-Length", "1000")
+	}
+	_, err := start("200 OK", headers, nil)
+	return gateway.Stream(func(yield func([]byte, error) bool) {
+		if yield([]byte("first\n"), nil) {
+			time.Sleep(5 * time.Millisecond)
+			_ = yield([]byte("last\n"), nil) && yield(nil, errors.New("planted behind the last block"))
+		}
+	}), err
+}
+
+// sysfs answers with a file of which stat says that it has 4096 bytes.
+func sysfs(_ *watcher, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	file, err := os.Open("/sys/devices/system/cpu/possible")
+	if err != nil {
+		return nil, err
+	}
+	_, err = start("200 OK", plain, nil)
+	return gateway.Reader(file, 1), err
+}
+
+// pipe answers with what another goroutine writes into a pipe. That waits after the first line.
+func pipe(w *watcher, env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
+	r, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		_, _ = io.WriteString(in, "first\n")
+		w.wait()
+		_, _ = io.WriteString(in, "second\n")
+		_ = in.Close()
+	}()
+	_, err = start("200 OK", plain, nil)
+	return gateway.Reader(r, 0), err
 }

@@ -1,0 +1,1 @@
+<?php echo "the index of the folder\n";
