@@ -54,7 +54,7 @@ func measureNginx(t *table, dir string, rounds, seconds int) error {
 		}
 		defer s.stop()
 	}
-	nginx, addr, err := startNginx(dir)
+	nginx, addr, err := startNginx(dir, nginxConfig)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func measureNginx(t *table, dir string, rounds, seconds int) error {
 	times := make([][]time.Duration, len(proxied)) // a request
 	for round := range 1 + rounds {                // the first does not count
 		for _, i := range rand.Perm(len(proxied)) {
-			d, err := runWrk("http://"+addr+"/"+proxied[i].argument, seconds)
+			d, err := runWrk("http://"+addr+"/"+proxied[i].argument, wrkConns, seconds)
 			if err != nil {
 				return fmt.Errorf("%s: %w", proxied[i].name, err)
 			}
@@ -95,14 +95,14 @@ var (
 )
 
 // runWrk returns how long a request took: the time divided by their number.
-func runWrk(url string, seconds int) (time.Duration, error) {
+func runWrk(url string, conns, seconds int) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds)*time.Second+20*time.Second)
 	defer cancel()
 	program, err := lookPath("wrk")
 	if err != nil {
 		return 0, err
 	}
-	out, err := exec.CommandContext(ctx, program, "-t", "1", "-c", strconv.Itoa(wrkConns), "-d", strconv.Itoa(seconds)+"s", url).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, "-t", "1", "-c", strconv.Itoa(conns), "-d", strconv.Itoa(seconds)+"s", url).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
@@ -141,7 +141,7 @@ type nginxProcess struct {
 
 // startNginx starts nginx in the foreground, in a group of processes of its own, and waits until it
 // listens.
-func startNginx(dir string) (*nginxProcess, string, error) {
+func startNginx(dir string, config func(addr, dir string) string) (*nginxProcess, string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, "", err
@@ -152,7 +152,7 @@ func startNginx(dir string) (*nginxProcess, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(nginxConfig(addr, dir)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config(addr, dir)), 0o644); err != nil {
 		return nil, "", err
 	}
 	p := &nginxProcess{cmd: exec.Command(program, "-p", dir, "-c", "nginx.conf", "-e", "error.log"), ended: make(chan struct{})}
