@@ -50,7 +50,7 @@ func TestTheRootHasFewNames(t *testing.T) {
 func TestEveryExportedNameHasADocComment(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{".", "request", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "lambda",
-		"serve", "quirks", "form", "middleware", "validate", "gatewaytest"} {
+		"serve", "quirks", "form", "middleware", "doctor", "validate", "gatewaytest"} {
 		pkg := packageDoc(t, dir)
 		if !strings.HasPrefix(pkg.Doc, "Package "+pkg.Name+" ") {
 			t.Errorf("%s: the package comment starts %.30q", dir, pkg.Doc)

@@ -127,7 +127,7 @@ func TestEveryExampleIsTestedAndShort(t *testing.T) {
 				t.Errorf("%s does not say how to run it", main)
 			}
 		}
-		found := slices.Contains([]string{"anywhere", "cgibin", "events", "files", "git", "guestbook", "php"}, name) // servers, with tests of their own
+		found := slices.Contains([]string{"anywhere", "cgibin", "doctor", "events", "files", "git", "guestbook", "php"}, name) // servers, with tests of their own
 		for _, test := range tests {
 			found = found || test.example == name
 		}

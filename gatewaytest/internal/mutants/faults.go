@@ -145,7 +145,8 @@ type place struct {
 // names the faults that have lost their code.
 var faults = func() (list []fault) {
 	for _, p := range slices.Concat(clientFaults, engineFaults, contractFaults, serverFaults, nethttpFaults,
-		hostFaults, hostSocketFaults, processFaults, lambdaFaults, formFaults, middlewareFaults, toyFaults) {
+		hostFaults, hostSocketFaults, processFaults, lambdaFaults, formFaults, middlewareFaults,
+		doctorFaults, toyFaults) {
 		for _, c := range p.changes {
 			list = append(list, fault{p.file, p.decl, c})
 		}

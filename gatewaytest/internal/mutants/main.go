@@ -172,7 +172,7 @@ func copyModule(dir string) error {
 		if d.IsDir() {
 			switch top, _, _ := strings.Cut(slash, "/"); top {
 			case ".", "testdata", "cgi", "fcgi", "scgi", "uwsgi", "nethttp", "lambda", "request", "quirks", "serve",
-				"host", "form", "middleware", "validate", "internal", "gatewaytest":
+				"host", "form", "middleware", "doctor", "validate", "internal", "gatewaytest":
 				if slash != "gatewaytest/internal" {
 					return os.MkdirAll(filepath.Join(dir, name), 0o777)
 				}
