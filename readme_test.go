@@ -14,7 +14,8 @@ import (
 )
 
 // pages are what people read about the project, but for what is generated or has tests of its own.
-var pages = []string{"README.md", "CONTRIBUTING.md", "docs/deployment.md", "examples/deploy/README.md"}
+var pages = []string{"README.md", "CONTRIBUTING.md", "docs/deployment.md", "docs/host.md", "docs/client.md",
+	"docs/limits.md", "docs/shared-hosting.md", "docs/websocket.md", "examples/deploy/README.md"}
 
 // A block is a fenced block of a page.
 type block struct {
