@@ -112,253 +112,255 @@ func (s *sink) Write(p []byte) (int, error) {
 
 func (s *sink) Flush() {}
 
-var requests atomic.Int64
-
-var fakes = []fake{
-	{
-		symptom: "path-missing",
-		env:     vars(func(v map[string]string) { v["SCRIPT_NAME"], v["PATH_INFO"] = "", "" }),
-	},
-	{symptom: "path-unsplit", env: vars(func(v map[string]string) {
-		v["SCRIPT_NAME"] = v["PATH_INFO"]
-		delete(v, "PATH_INFO")
-	})},
-	{
-		symptom: "path-doubled",
-		env:     vars(func(v map[string]string) { v["SCRIPT_NAME"] = v["PATH_INFO"] }),
-	},
-	{
-		symptom: "path-refused",
-		front:   refuse(404, func(r *http.Request) bool { return r.URL.Path != "/" }),
-	},
-	{symptom: "path-lost", env: vars(func(v map[string]string) { v["PATH_INFO"] = "/" })},
-	{symptom: "path-first-segment", env: vars(func(v map[string]string) {
-		if i := strings.Index(v["PATH_INFO"][1:], "/"); i > 0 {
-			v["SCRIPT_NAME"], v["PATH_INFO"] = v["PATH_INFO"][:i+1], v["PATH_INFO"][i+1:]
-		}
-	})},
-	{
-		symptom: "path-encoded",
-		env: vars(
-			func(v map[string]string) { v["PATH_INFO"], _, _ = strings.Cut(v["REQUEST_URI"], "?") },
-		),
-	},
-	{
-		symptom: "path-decoded-twice",
-		env:     vars(func(v map[string]string) { v["PATH_INFO"] = unescape(v["PATH_INFO"]) }),
-	},
-	{
-		symptom: "path-slashes-merged",
-		env: vars(
-			func(v map[string]string) { v["PATH_INFO"] = strings.ReplaceAll(v["PATH_INFO"], "//", "/") },
-		),
-	},
-	{
-		symptom: "path-slash-refused",
-		front: refuse(
-			404,
-			func(r *http.Request) bool { return strings.Contains(r.RequestURI, "%2F") },
-		),
-	},
-	{
-		symptom: "path-changed",
-		env: vars(
-			func(v map[string]string) { v["PATH_INFO"], _, _ = strings.Cut(v["PATH_INFO"], ";") },
-		),
-	},
-	{
-		symptom: "target-changed",
-		env: vars(
-			func(v map[string]string) { v["REQUEST_URI"] = strings.ReplaceAll(v["REQUEST_URI"], "%2F", "/") },
-		),
-	},
-	{
-		symptom: "query-changed",
-		env: vars(
-			func(v map[string]string) { v["QUERY_STRING"] = strings.ReplaceAll(v["QUERY_STRING"], "%e9", "%E9") },
-		),
-	},
-	{symptom: "contract", env: vars(func(v map[string]string) { delete(v, "SERVER_NAME") })},
-	{
-		symptom: "host-port",
-		env: vars(
-			func(v map[string]string) { v["HTTP_HOST"], _, _ = strings.Cut(v["HTTP_HOST"], ":") },
-		),
-	},
-	{symptom: "host-replaced", env: vars(func(v map[string]string) { v["HTTP_HOST"] = "app" })},
-	{
-		symptom: "scheme",
-		env:     vars(func(v map[string]string) { v["HTTP_X_FORWARDED_PROTO"] = "https" }),
-	},
-	{symptom: "user-unchecked", env: vars(func(v map[string]string) {
-		if v["HTTP_AUTHORIZATION"] != "" {
-			v["REMOTE_USER"] = "doctor"
-		}
-	})},
-	{symptom: "authorization-kept", env: vars(func(v map[string]string) {
-		v["SERVER_SOFTWARE"], v["FCGI_ROLE"] = "HAProxy 2", "RESPONDER"
-		delete(v, "HTTP_AUTHORIZATION")
-	})},
-	{symptom: "scheme-untold", env: func(env *gateway.Environ) *gateway.Environ {
-		env.URLScheme = "https"
-		return env
-	}},
-	{
-		symptom: "address-of-proxy",
-		env:     vars(func(v map[string]string) { v["HTTP_X_FORWARDED_FOR"] = "127.0.0.9" }),
-	},
-	{symptom: "address-forged", env: vars(func(v map[string]string) {
-		if v["HTTP_X_FORWARDED_FOR"] != "" {
-			v["REMOTE_ADDR"] = v["HTTP_X_FORWARDED_FOR"]
-		}
-	})},
-	{
-		symptom: "forwarded-for-missing",
-		front:   proxied,
-		env:     vars(func(v map[string]string) { v["HTTP_X_FORWARDED_PROTO"] = "http" }),
-	},
-	{
-		symptom: "forwarded-proto-forged",
-		front:   proxied,
-		env: func(env *gateway.Environ) *gateway.Environ {
-			env.Vars["HTTP_X_FORWARDED_FOR"] += ", 127.0.0.1"
-			env.Extra = map[string]any{"middleware.remote_addr": ""} // as from middleware.Forwarded
+// planted returns a web server for each fault.
+func planted() []fake {
+	var requests atomic.Int64
+	return []fake{
+		{
+			symptom: "path-missing",
+			env:     vars(func(v map[string]string) { v["SCRIPT_NAME"], v["PATH_INFO"] = "", "" }),
+		},
+		{symptom: "path-unsplit", env: vars(func(v map[string]string) {
+			v["SCRIPT_NAME"] = v["PATH_INFO"]
+			delete(v, "PATH_INFO")
+		})},
+		{
+			symptom: "path-doubled",
+			env:     vars(func(v map[string]string) { v["SCRIPT_NAME"] = v["PATH_INFO"] }),
+		},
+		{
+			symptom: "path-refused",
+			front:   refuse(404, func(r *http.Request) bool { return r.URL.Path != "/" }),
+		},
+		{symptom: "path-lost", env: vars(func(v map[string]string) { v["PATH_INFO"] = "/" })},
+		{symptom: "path-first-segment", env: vars(func(v map[string]string) {
+			if i := strings.Index(v["PATH_INFO"][1:], "/"); i > 0 {
+				v["SCRIPT_NAME"], v["PATH_INFO"] = v["PATH_INFO"][:i+1], v["PATH_INFO"][i+1:]
+			}
+		})},
+		{
+			symptom: "path-encoded",
+			env: vars(
+				func(v map[string]string) { v["PATH_INFO"], _, _ = strings.Cut(v["REQUEST_URI"], "?") },
+			),
+		},
+		{
+			symptom: "path-decoded-twice",
+			env:     vars(func(v map[string]string) { v["PATH_INFO"] = unescape(v["PATH_INFO"]) }),
+		},
+		{
+			symptom: "path-slashes-merged",
+			env: vars(
+				func(v map[string]string) { v["PATH_INFO"] = strings.ReplaceAll(v["PATH_INFO"], "//", "/") },
+			),
+		},
+		{
+			symptom: "path-slash-refused",
+			front: refuse(
+				404,
+				func(r *http.Request) bool { return strings.Contains(r.RequestURI, "%2F") },
+			),
+		},
+		{
+			symptom: "path-changed",
+			env: vars(
+				func(v map[string]string) { v["PATH_INFO"], _, _ = strings.Cut(v["PATH_INFO"], ";") },
+			),
+		},
+		{
+			symptom: "target-changed",
+			env: vars(
+				func(v map[string]string) { v["REQUEST_URI"] = strings.ReplaceAll(v["REQUEST_URI"], "%2F", "/") },
+			),
+		},
+		{
+			symptom: "query-changed",
+			env: vars(
+				func(v map[string]string) { v["QUERY_STRING"] = strings.ReplaceAll(v["QUERY_STRING"], "%e9", "%E9") },
+			),
+		},
+		{symptom: "contract", env: vars(func(v map[string]string) { delete(v, "SERVER_NAME") })},
+		{
+			symptom: "host-port",
+			env: vars(
+				func(v map[string]string) { v["HTTP_HOST"], _, _ = strings.Cut(v["HTTP_HOST"], ":") },
+			),
+		},
+		{symptom: "host-replaced", env: vars(func(v map[string]string) { v["HTTP_HOST"] = "app" })},
+		{
+			symptom: "scheme",
+			env:     vars(func(v map[string]string) { v["HTTP_X_FORWARDED_PROTO"] = "https" }),
+		},
+		{symptom: "user-unchecked", env: vars(func(v map[string]string) {
+			if v["HTTP_AUTHORIZATION"] != "" {
+				v["REMOTE_USER"] = "doctor"
+			}
+		})},
+		{symptom: "authorization-kept", env: vars(func(v map[string]string) {
+			v["SERVER_SOFTWARE"], v["FCGI_ROLE"] = "HAProxy 2", "RESPONDER"
+			delete(v, "HTTP_AUTHORIZATION")
+		})},
+		{symptom: "scheme-untold", env: func(env *gateway.Environ) *gateway.Environ {
+			env.URLScheme = "https"
 			return env
+		}},
+		{
+			symptom: "address-of-proxy",
+			env:     vars(func(v map[string]string) { v["HTTP_X_FORWARDED_FOR"] = "127.0.0.9" }),
 		},
-	},
-	{
-		symptom: "authorization-missing",
-		env:     vars(func(v map[string]string) { delete(v, "HTTP_AUTHORIZATION") }),
-	},
-	{symptom: "authorization-elsewhere", env: vars(func(v map[string]string) {
-		v["REDIRECT_HTTP_AUTHORIZATION"] = v["HTTP_AUTHORIZATION"]
-		delete(v, "HTTP_AUTHORIZATION")
-	})},
-	{
-		symptom: "cookies-comma",
-		env: vars(
-			func(v map[string]string) { v["HTTP_COOKIE"] = strings.ReplaceAll(v["HTTP_COOKIE"], ";", ",") },
-		),
-	},
-	{
-		symptom: "underscores",
-		env:     vars(func(v map[string]string) { v["HTTP_X_DOCTOR_PROBE"] = "1" }),
-	},
-	{
-		symptom: "headers-refused",
-		front: refuse(
-			431,
-			func(r *http.Request) bool { return r.Header.Get("X-Doctor-Large-0") != "" },
-		),
-	},
-	{
-		symptom: "upload-malformed",
-		front:   refuse(400, func(r *http.Request) bool { return r.ContentLength > 1000 }),
-	},
-	{
-		symptom: "upload-refused",
-		front:   refuse(413, func(r *http.Request) bool { return r.ContentLength > 1<<20 }),
-	},
-	{
-		symptom: "upload-large-refused",
-		front:   refuse(413, func(r *http.Request) bool { return r.ContentLength > 10<<20 }),
-		prober:  Prober{Large: true},
-	},
-	{symptom: "upload-cut", env: func(env *gateway.Environ) *gateway.Environ {
-		env.Input = io.MultiReader(strings.NewReader("x"), env.Input)
-		return env
-	}},
-	{symptom: "chunked-refused", front: refuse(411, isChunked)},
-	{
-		symptom: "chunked-lost",
-		front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if isChunked(r) {
-				io.Copy(io.Discard, r.Body)
-				r.Body, r.ContentLength = http.NoBody, 0
+		{symptom: "address-forged", env: vars(func(v map[string]string) {
+			if v["HTTP_X_FORWARDED_FOR"] != "" {
+				v["REMOTE_ADDR"] = v["HTTP_X_FORWARDED_FOR"]
 			}
-			next.ServeHTTP(w, r)
+		})},
+		{
+			symptom: "forwarded-for-missing",
+			front:   proxied,
+			env:     vars(func(v map[string]string) { v["HTTP_X_FORWARDED_PROTO"] = "http" }),
 		},
-	},
-	{
-		symptom: "continue-late",
-		front:   refuse(417, func(r *http.Request) bool { return r.Header.Get("Expect") != "" }),
-	},
-	{
-		symptom: "stream-collected",
-		front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if !kind("stream")(r) {
+		{
+			symptom: "forwarded-proto-forged",
+			front:   proxied,
+			env: func(env *gateway.Environ) *gateway.Environ {
+				env.Vars["HTTP_X_FORWARDED_FOR"] += ", 127.0.0.1"
+				env.Extra = map[string]any{"middleware.remote_addr": ""} // as from middleware.Forwarded
+				return env
+			},
+		},
+		{
+			symptom: "authorization-missing",
+			env:     vars(func(v map[string]string) { delete(v, "HTTP_AUTHORIZATION") }),
+		},
+		{symptom: "authorization-elsewhere", env: vars(func(v map[string]string) {
+			v["REDIRECT_HTTP_AUTHORIZATION"] = v["HTTP_AUTHORIZATION"]
+			delete(v, "HTTP_AUTHORIZATION")
+		})},
+		{
+			symptom: "cookies-comma",
+			env: vars(
+				func(v map[string]string) { v["HTTP_COOKIE"] = strings.ReplaceAll(v["HTTP_COOKIE"], ";", ",") },
+			),
+		},
+		{
+			symptom: "underscores",
+			env:     vars(func(v map[string]string) { v["HTTP_X_DOCTOR_PROBE"] = "1" }),
+		},
+		{
+			symptom: "headers-refused",
+			front: refuse(
+				431,
+				func(r *http.Request) bool { return r.Header.Get("X-Doctor-Large-0") != "" },
+			),
+		},
+		{
+			symptom: "upload-malformed",
+			front:   refuse(400, func(r *http.Request) bool { return r.ContentLength > 1000 }),
+		},
+		{
+			symptom: "upload-refused",
+			front:   refuse(413, func(r *http.Request) bool { return r.ContentLength > 1<<20 }),
+		},
+		{
+			symptom: "upload-large-refused",
+			front:   refuse(413, func(r *http.Request) bool { return r.ContentLength > 10<<20 }),
+			prober:  Prober{Large: true},
+		},
+		{symptom: "upload-cut", env: func(env *gateway.Environ) *gateway.Environ {
+			env.Input = io.MultiReader(strings.NewReader("x"), env.Input)
+			return env
+		}},
+		{symptom: "chunked-refused", front: refuse(411, isChunked)},
+		{
+			symptom: "chunked-lost",
+			front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if isChunked(r) {
+					io.Copy(io.Discard, r.Body)
+					r.Body, r.ContentLength = http.NoBody, 0
+				}
 				next.ServeHTTP(w, r)
-				return
-			}
-			all := httptest.NewRecorder()
-			next.ServeHTTP(all, r)
-			w.Write(all.Body.Bytes())
+			},
 		},
-	},
-	{symptom: "stream-cut", front: answer("block 1\n", kind("stream"))},
-	{symptom: "broken-hangs", front: hang(breaksWith("declared"))},
-	{
-		symptom: "broken-late",
-		front:   hang(func(r *http.Request) bool { return breaksWith("declared")(r) && !r.Close }),
-	},
-	{symptom: "broken-declared-whole", front: answer("first\n", breaksWith("declared"))},
-	{symptom: "broken-whole", front: answer("first\n", breaksWith("none"))},
-	{
-		symptom: "length-dropped",
-		front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if r.Method == "HEAD" && kind("length")(r) {
-				return
-			}
-			next.ServeHTTP(w, r)
+		{
+			symptom: "continue-late",
+			front:   refuse(417, func(r *http.Request) bool { return r.Header.Get("Expect") != "" }),
 		},
-	},
-	{symptom: "head-body", front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == "HEAD" && kind("json")(r) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-				conn.Close()
-			}
-			return
-		}
-		next.ServeHTTP(w, r)
-	}},
-	{symptom: "no-content", front: answer("nothing", kind("status"))},
-	{symptom: "leave-idle", env: func(env *gateway.Environ) *gateway.Environ {
-		return env.WithContext(context.WithoutCancel(env.Context()))
-	}},
-	{
-		symptom: "leave-never",
-		front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if kind("leave")(r) {
-				next.ServeHTTP(
-					&sink{ResponseWriter: w},
-					r.WithContext(context.WithoutCancel(r.Context())),
-				)
+		{
+			symptom: "stream-collected",
+			front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if !kind("stream")(r) {
+					next.ServeHTTP(w, r)
+					return
+				}
+				all := httptest.NewRecorder()
+				next.ServeHTTP(all, r)
+				w.Write(all.Body.Bytes())
+			},
+		},
+		{symptom: "stream-cut", front: answer("block 1\n", kind("stream"))},
+		{symptom: "broken-hangs", front: hang(breaksWith("declared"))},
+		{
+			symptom: "broken-late",
+			front:   hang(func(r *http.Request) bool { return breaksWith("declared")(r) && !r.Close }),
+		},
+		{symptom: "broken-declared-whole", front: answer("first\n", breaksWith("declared"))},
+		{symptom: "broken-whole", front: answer("first\n", breaksWith("none"))},
+		{
+			symptom: "length-dropped",
+			front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if r.Method == "HEAD" && kind("length")(r) {
+					return
+				}
+				next.ServeHTTP(w, r)
+			},
+		},
+		{symptom: "head-body", front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == "HEAD" && kind("json")(r) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err == nil {
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+					conn.Close()
+				}
 				return
 			}
 			next.ServeHTTP(w, r)
+		}},
+		{symptom: "no-content", front: answer("nothing", kind("status"))},
+		{symptom: "leave-idle", env: func(env *gateway.Environ) *gateway.Environ {
+			return env.WithContext(context.WithoutCancel(env.Context()))
+		}},
+		{
+			symptom: "leave-never",
+			front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if kind("leave")(r) {
+					next.ServeHTTP(
+						&sink{ResponseWriter: w},
+						r.WithContext(context.WithoutCancel(r.Context())),
+					)
+					return
+				}
+				next.ServeHTTP(w, r)
+			},
 		},
-	},
-	{symptom: "not-kept", front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		w.Header().Set("Connection", "close")
-		next.ServeHTTP(w, r)
-	}},
-	{symptom: "compressed", front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Header.Get("Accept-Encoding") != "" {
-			w.Header().Set("Content-Encoding", "gzip")
-		}
-		next.ServeHTTP(w, r)
-	}},
-	{symptom: "http10", env: vars(func(v map[string]string) { v["SERVER_PROTOCOL"] = "HTTP/1.0" })},
-	{
-		symptom: "load-lost",
-		prober:  Prober{Load: 200 * time.Millisecond},
-		front: refuse(503, func(r *http.Request) bool {
-			time.Sleep(10 * time.Millisecond) // or the time of the bubble would stand still
-			return kind("length")(r) && r.Method == "GET" && !r.Close && requests.Add(1) > 10
-		}),
-	},
+		{symptom: "not-kept", front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			w.Header().Set("Connection", "close")
+			next.ServeHTTP(w, r)
+		}},
+		{symptom: "compressed", front: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Header.Get("Accept-Encoding") != "" {
+				w.Header().Set("Content-Encoding", "gzip")
+			}
+			next.ServeHTTP(w, r)
+		}},
+		{symptom: "http10", env: vars(func(v map[string]string) { v["SERVER_PROTOCOL"] = "HTTP/1.0" })},
+		{
+			symptom: "load-lost",
+			prober:  Prober{Load: 200 * time.Millisecond},
+			front: refuse(503, func(r *http.Request) bool {
+				time.Sleep(10 * time.Millisecond) // or the time of the bubble would stand still
+				return kind("length")(r) && r.Method == "GET" && !r.Close && requests.Add(1) > 10
+			}),
+		},
+	}
 }
 
 // run probes the fake, in a network of its own. It is for a bubble of testing/synctest, where
@@ -387,6 +389,7 @@ func (f fake) run(t *testing.T, progress func(Verdict)) (*Report, error) {
 	defer func() {
 		server.Close()
 		<-ended
+		time.Sleep(time.Minute) // net/http waits half a second before it closes a connection that is not to be reset
 	}()
 	p := f.prober
 	p.Progress, p.network = progress, network.dial
@@ -452,11 +455,11 @@ func names(r *Report) (list []string) {
 func TestEachSymptomIsFoundAlone(t *testing.T) {
 	t.Parallel()
 	for _, s := range symptoms {
-		if !slices.ContainsFunc(fakes, func(f fake) bool { return f.symptom == s.name }) {
+		if !slices.ContainsFunc(planted(), func(f fake) bool { return f.symptom == s.name }) {
 			t.Errorf("no fault is planted for %s", s.name)
 		}
 	}
-	for _, f := range fakes {
+	for _, f := range planted() {
 		t.Run(f.symptom, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
