@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"example.com/gateway"
@@ -54,37 +55,47 @@ var errFolder = fmt.Errorf("%w: the path of a folder without a / at its end", Er
 // find returns the script that a path leads to. The error is errFolder, or wraps ErrNotFound or
 // ErrUnavailable.
 func (s *Scripts) find(path string) (script, error) {
-	stat, done, err := s.stat()
-	if err != nil {
-		return script{}, fmt.Errorf("%w: %v", ErrUnavailable, err)
+	found, err := s.walk(path)
+	if err == nil || err == errFolder {
+		return found, err
 	}
-	defer done()
-	found, err := s.walk(path, stat)
-	if err != nil && err != errFolder && s.Front != "" {
-		if info, failed := stat(s.Front[1:]); failed == nil && info.Mode().IsRegular() {
+	root, failed := os.OpenRoot(s.Root)
+	if failed != nil {
+		return script{}, fmt.Errorf("%w: %v", ErrUnavailable, failed)
+	}
+	root.Close()
+	if s.Front != "" {
+		exactly := Scripts{Root: s.Root, Symlinks: s.Symlinks}
+		if front, failed := exactly.walk(s.Front); failed == nil && front.info == "" {
 			return script{s.Front, path}, nil
 		}
 	}
 	return found, err
 }
 
-// stat returns a function that looks at what is below Root.
-func (s *Scripts) stat() (stat func(name string) (fs.FileInfo, error), done func(), err error) {
+// stat looks at a name below Root. It must have looked at each folder on the way, so that a symbolic
+// link is only followed by os.Root, which does not leave Root.
+func (s *Scripts) stat(name string) (fs.FileInfo, error) {
+	path := filepath.Join(s.Root, name)
 	if s.Symlinks {
-		return func(name string) (fs.FileInfo,
-			error) {
-			return os.Stat(filepath.Join(s.Root, name))
-		}, func() {}, nil
+		return os.Stat(path)
+	}
+	// Windows has more than one name for a file, and os.Root knows one of them.
+	if runtime.GOOS != "windows" {
+		if info, err := os.Lstat(path); err != nil || info.Mode().Type()&^fs.ModeDir == 0 {
+			return info, err
+		}
 	}
 	root, err := os.OpenRoot(s.Root)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return root.Stat, func() { root.Close() }, nil
+	defer root.Close()
+	return root.Stat(name)
 }
 
 // walk goes along the path to the first regular file.
-func (s *Scripts) walk(path string, stat func(string) (fs.FileInfo, error)) (script, error) {
+func (s *Scripts) walk(path string) (script, error) {
 	notFound := func(why string) (script, error) {
 		return script{}, fmt.Errorf("%w: %q %s", ErrNotFound, path, why)
 	}
@@ -101,7 +112,7 @@ func (s *Scripts) walk(path string, stat func(string) (fs.FileInfo, error)) (scr
 			if s.Index == "" {
 				return notFound("is a folder")
 			}
-			if info, err := stat(path[1:] + s.Index); err != nil || !info.Mode().IsRegular() {
+			if info, err := s.stat(path[1:] + s.Index); err != nil || !info.Mode().IsRegular() {
 				return notFound("is a folder without an " + s.Index)
 			}
 			return script{name: path + s.Index}, nil
@@ -110,7 +121,7 @@ func (s *Scripts) walk(path string, stat func(string) (fs.FileInfo, error)) (scr
 			return notFound("has a segment that names no file")
 		}
 		end += 1 + len(segment)
-		info, err := stat(path[1:end])
+		info, err := s.stat(path[1:end])
 		switch {
 		case err != nil:
 			return notFound("does not exist, or leads out of the root: " + err.Error())

@@ -44,6 +44,8 @@ func TestThePathLeadsToAScript(t *testing.T) {
 	front, links, bare := php, php, Scripts{Root: root}
 	front.Front = "/index.php"
 	links.Symlinks = true
+	deep, away, picture := front, front, front
+	deep.Front, away.Front, picture.Front = "/innerdir/index.php", "/out/s.php", "/x.jpg"
 	for _, test := range []struct {
 		scripts    *Scripts
 		path       string
@@ -94,6 +96,9 @@ func TestThePathLeadsToAScript(t *testing.T) {
 		{&front, "/../secret/s.php", "/index.php", "/../secret/s.php"},
 		{&front, "/i.php/a", "/i.php", "/a"},
 		{&front, "/sub", "folder", ""},
+		{&deep, "/blog", "/innerdir/index.php", "/blog"},
+		{&away, "/blog", "", ""},
+		{&picture, "/blog", "/x.jpg", "/blog"}, // the deployer's own word
 		{&bare, "/x.jpg/a", "/x.jpg", "/a"},
 		{&bare, "/", "", ""},
 		{&bare, "/sub", "", ""},
@@ -111,6 +116,17 @@ func TestThePathLeadsToAScript(t *testing.T) {
 		default:
 			if want := (script{test.name, test.info}); found != want || err != nil {
 				t.Errorf("%q: %+v, %v; want %+v", test.path, found, err, want)
+			}
+		}
+	}
+}
+
+func TestARootThatIsNoFolderIsUnavailable(t *testing.T) {
+	root := www(t)
+	for _, bad := range []string{filepath.Join(root, "nothing"), filepath.Join(root, "i.php")} {
+		for _, s := range []Scripts{{Root: bad}, {Root: bad, Front: "/i.php"}, {Root: bad, Symlinks: true}} {
+			if found, err := s.find("/a"); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%+v: %+v, %v; want ErrUnavailable", s, found, err)
 			}
 		}
 	}

@@ -45,6 +45,12 @@ var hostFaults = []place{
 	}},
 	{hostScripts, "(*Scripts).stat", []change{
 		{"a link leads out of the root", `s.Symlinks`, `true`, "TestThePathLeadsToAScript"},
+		{"a link in the root is no script", `info.Mode().Type()&^fs.ModeDir == 0`, `true`,
+			"TestThePathLeadsToAScript"},
+	}},
+	{hostScripts, "(*Scripts).find", []change{
+		{"a root that is not there is a path that is not there", `failed != nil`, `false`,
+			"TestARootThatIsNoFolderIsUnavailable"},
 	}},
 	{hostExchange, "clocked.Read", []change{
 		{"half a body looks whole to the program", `c.x.cancel(err)`, ``,
