@@ -133,6 +133,9 @@ func (a *answer) more() error {
 // hasBlock reports whether next returns a block without a read.
 func (a *answer) hasBlock() bool { return a.i < a.n }
 
+// hasRoom reports whether more adds to the block that next returns.
+func (a *answer) hasRoom() bool { return a.n < len(a.buf) }
+
 // next returns the next block of the body, which is valid until next is called again.
 func (a *answer) next() ([]byte, error) {
 	if !a.hasBlock() {

@@ -98,6 +98,26 @@ func TestACGIIsAnApplication(t *testing.T) {
 		gatewaytest.NewEnviron("POST", "/", strings.NewReader("hello")))
 }
 
+// A small page of a program goes out with a length: the program ends when it has written the page.
+func TestAPageOfAProgramHasALength(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a pipe has no deadline there")
+	}
+	with := 0
+	for range 20 { // a busy machine may take its time
+		r := get(steps(t, okHead+"hello"))
+		if r.Body() != "hello" || !r.Whole {
+			t.Fatalf("%s, %q, %v", r.Status, r.Body(), r.Err)
+		}
+		if r.Headers.Get("Content-Length") == "5" {
+			with++
+		}
+	}
+	if with == 0 {
+		t.Error("none of 20 pages had a length")
+	}
+}
+
 func TestTheEnvironmentOfAProgram(t *testing.T) {
 	t.Setenv("HOST_TEST_SECRET", "secret")
 	dir := t.TempDir()

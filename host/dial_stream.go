@@ -2,9 +2,11 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -68,11 +70,18 @@ func openStream(
 }
 
 // Read implements session.
-func (s *streamSession) Read(p []byte) (int, error) {
+func (s *streamSession) Read(p []byte, d time.Duration) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
+	if d > 0 {
+		_ = s.conn.SetReadDeadline(time.Now().Add(d))
+		defer s.conn.SetReadDeadline(time.Time{})
+	}
 	n, err := s.in.Read(p)
+	if d > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, os.ErrDeadlineExceeded
+	}
 	if s.begun = s.begun || n > 0; n == 0 && err != nil {
 		s.err = s.endOf(err)
 	}

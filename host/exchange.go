@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -35,8 +36,10 @@ type protocol struct {
 type session interface {
 	// Read reads the answer. It returns io.EOF only if the protocol says that the answer is whole,
 	// and else an error that wraps one of the package. An error may come beside the last bytes, and
-	// comes again.
-	io.Reader
+	// comes again. If d is positive, Read waits no longer than that, and returns
+	// os.ErrDeadlineExceeded if nothing has come, or at once os.ErrNoDeadline where the system has no
+	// such wait. Neither is the end of the answer.
+	Read(p []byte, d time.Duration) (int, error)
 
 	// Write sends a part of the body, and CloseWrite says that the body is whole. Neither is called
 	// for a body without a byte, which open deals with. An error says that the program takes no
@@ -66,15 +69,12 @@ type exchange struct {
 	answer answer
 
 	session   session
-	stopAbort func() bool // the end of ctx is not to call session.abort any more
-	end       error       // of Read
+	stopAbort func() bool   // the end of ctx is not to call session.abort any more
+	wait      time.Duration // how long Read is to wait, if it is not to wait for the program
+	end       error         // of Read
 
-	sent chan struct{} // closed when no more of the request's body is sent
-
-	// first is closed when the beginning of the body is there, or the end. It is nil if it was there
-	// with the head. Until then answer and end belong to the goroutine that closes first.
-	first      chan struct{}
-	isHeadSent bool // without a block
+	sent       chan struct{} // closed when no more of the request's body is sent
+	isHeadSent bool          // without a block
 }
 
 // How much of an answer that nobody wants is read, and for how long, before the program is made to
@@ -84,10 +84,19 @@ const (
 	drainTime  = time.Second
 )
 
-// headWait is how long the client's head waits for the first block. Until then the answer of a
-// program that fails can be a page. A program that sends its head and then waits for its first event
-// wants the client to know.
-const headWait = 50 * time.Millisecond
+const (
+	// headWait is how long the client's head waits for the first block. Until then the answer of a
+	// program that fails can be a page. A program that sends its head and then waits for its first
+	// event wants the client to know.
+	headWait = 50 * time.Millisecond
+
+	// endWait is how long the first block waits for the end of the answer. A small page mostly ends
+	// at once, and goes out in one write, with a length.
+	endWait = 5 * time.Millisecond
+
+	// sendWait is how long the end of an exchange waits for the end of the request's body.
+	sendWait = 50 * time.Millisecond
+)
 
 // maxRedirects is how many local redirects a request may take.
 const maxRedirects = 10
@@ -143,7 +152,6 @@ func (o *Options) serve(
 	isDecoded := p.isNPH && h.chunked && x.hasBody(h)
 	if isDecoded {
 		h.headers = h.headers.Without("Content-Length") // the chunks win (RFC 9112, 6.3)
-		x.answer.decodeChunks()
 	}
 	x.clock.set(orDefault(o.ReadTimeout, defaultReadTimeout))
 	w, err := start(h.status, h.headers, nil)
@@ -151,40 +159,42 @@ func (o *Options) serve(
 		x.close()
 		return nil, err
 	}
+	if x.hasBody(h) {
+		x.awaitBody(w)
+	}
 	body := gateway.Stream(func(yield func([]byte, error) bool) { x.blocks(start, yield) })
 	switch {
-	case x.end == io.EOF && !isDecoded && x.answer.hasBlock():
+	case isDecoded:
+		x.answer.decodeChunks()
+	case x.end == io.EOF && x.answer.hasBlock():
 		block, _ := x.answer.next()
 		body = gateway.Bytes(block) // all of it: the client gets a length
-	case x.end == nil && x.hasBody(h):
-		x.awaitBody(w)
 	}
 	return gateway.OnClose(body, func() error { x.close(); return nil }), nil
 }
 
-// awaitBody waits for the first block. It sends the head if the block takes its time, and the program
-// has all of the request: nginx passes no more of a request on when its answer has begun.
+// awaitBody waits for the first block, and a moment for the end behind it. It sends the head if the
+// block takes its time, and the program has all of the request: nginx passes no more of a request on
+// when its answer has begun. Errors of the answer come again.
 func (x *exchange) awaitBody(w io.Writer) {
-	if x.answer.hasBlock() {
-		return
+	x.clock.resume()
+	x.wait = headWait
+	defer func() { x.wait = 0; x.clock.pause() }()
+	for x.end == nil && !x.answer.hasBlock() {
+		err := x.answer.more()
+		if err != nil && x.end == nil && isClosed(x.sent) {
+			x.isHeadSent = true
+			_, _ = w.Write(nil) // whose error is the response's
+			return
+		}
+		if err == os.ErrNoDeadline {
+			return
+		}
 	}
-	x.first = make(chan struct{})
-	go func() {
-		defer close(x.first)
-		_ = x.answer.more() // whose error comes again
-	}()
-	wait := time.NewTimer(headWait)
-	defer wait.Stop()
-	select {
-	case <-x.first:
-		return
-	case <-wait.C:
-	}
-	select {
-	case <-x.first:
-	case <-x.sent:
-		x.isHeadSent = true
-		_, _ = w.Write(nil) // whose error is the response's
+	for late := time.Now().Add(endWait); x.end == nil && x.answer.hasRoom(); {
+		if x.wait = time.Until(late); x.wait <= 0 || x.answer.more() != nil {
+			return
+		}
 	}
 }
 
@@ -255,9 +265,16 @@ func (w watched) Read(p []byte) (int, error) {
 	if w.x.end != nil {
 		return 0, w.x.end
 	}
+	if w.x.wait > 0 { // the clock runs already
+		n, err := w.x.session.Read(p, w.x.wait)
+		if err != os.ErrDeadlineExceeded && err != os.ErrNoDeadline {
+			w.x.end = err
+		}
+		return n, err
+	}
 	w.x.clock.resume()
-	n, err := w.x.session.Read(p)
-	w.x.clock.pause()
+	defer w.x.clock.pause()
+	n, err := w.x.session.Read(p, 0)
 	w.x.end = err
 	return n, err
 }
@@ -286,9 +303,6 @@ func (x *exchange) hasBody(h head) bool {
 // blocks yields the body of the answer. Before the first block the client mostly has nothing, and
 // gets the page of an error.
 func (x *exchange) blocks(start gateway.StartResponse, yield func([]byte, error) bool) {
-	if x.first != nil {
-		<-x.first
-	}
 	for isFirst := !x.isHeadSent; ; isFirst = false {
 		block, err := x.answer.next()
 		x.report()
@@ -321,14 +335,6 @@ func (x *exchange) cause(err error) error {
 
 // close ends the exchange, at the end of the answer or before.
 func (x *exchange) close() {
-	if x.first != nil {
-		select {
-		case <-x.first:
-		default: // the body was not ranged
-			x.session.abort()
-			<-x.first
-		}
-	}
 	if x.end == nil && x.ctx.Err() == nil {
 		x.clock.set(drainTime)
 		for n := 0; x.end == nil && n < drainBytes; {
@@ -344,10 +350,25 @@ func (x *exchange) close() {
 		x.session.abort()
 	}
 	x.session.close()
+	x.awaitSend()
 	x.answer.giveBack()
 	x.cancel(nil)
 	x.log.end()
 	x.report()
+}
+
+// awaitSend waits a moment for the goroutine that sends the request's body, which may be about to
+// read Input. It does not wait for a client that is slow.
+func (x *exchange) awaitSend() {
+	if isClosed(x.sent) {
+		return
+	}
+	late := time.NewTimer(sendWait)
+	defer late.Stop()
+	select {
+	case <-x.sent:
+	case <-late.C:
+	}
 }
 
 // redirect answers a local redirect.

@@ -50,7 +50,11 @@ func (p program) open(ctx context.Context, vars []variable, b *body, log io.Writ
 		run.vars[v.name] = v.value
 	}
 	run.stdin, s.stdin = io.Pipe()
-	s.stdout, run.stdout = io.Pipe()
+	stdout, w := io.Pipe()
+	run.stdout = w
+	s.stdout = stdout
+	s.came = make(chan piece)
+	go s.pump()
 	if b.isEmpty() {
 		s.stdin.Close()
 	}
@@ -69,6 +73,8 @@ func (p program) open(ctx context.Context, vars []variable, b *body, log io.Writ
 type fakeSession struct {
 	stdin   *io.PipeWriter
 	stdout  *io.PipeReader
+	came    chan piece // of stdout
+	left    piece
 	aborted chan struct{}
 	ended   chan struct{}
 	once    sync.Once
@@ -77,7 +83,51 @@ type fakeSession struct {
 
 var errAborted = errors.New("the session was aborted")
 
-func (s *fakeSession) Read(p []byte) (int, error)  { return s.stdout.Read(p) }
+// A piece is what a Read of a program's output has returned.
+type piece struct {
+	text string
+	err  error
+}
+
+// pump reads the output of the program, so that Read can come back before anything has come.
+func (s *fakeSession) pump() {
+	defer close(s.came)
+	block := make([]byte, blockSize)
+	for {
+		n, err := s.stdout.Read(block)
+		select {
+		case s.came <- piece{string(block[:n]), err}:
+		case <-s.aborted:
+			err = errAborted
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *fakeSession) Read(p []byte, d time.Duration) (int, error) {
+	if s.left.text == "" && s.left.err == nil {
+		var late <-chan time.Time
+		if d > 0 {
+			late = time.After(d)
+		}
+		select {
+		case came, ok := <-s.came:
+			if s.left = came; !ok {
+				s.left.err = errAborted
+			}
+		case <-late:
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+	n := copy(p, s.left.text)
+	if s.left.text = s.left.text[n:]; n > 0 {
+		return n, nil
+	}
+	return 0, s.left.err
+}
+
 func (s *fakeSession) Write(p []byte) (int, error) { return s.stdin.Write(p) }
 func (s *fakeSession) CloseWrite() error           { return s.stdin.Close() }
 func (s *fakeSession) close()                      { s.closes++ }
@@ -401,12 +451,12 @@ func TestTimeouts(t *testing.T) {
 	}{
 		{"no head", sleep("", "A: b\n\n"), Options{}, 60 * time.Second, 504},
 		{"half a head", sleep("A: b\n", "\n"), Options{}, 60 * time.Second, 504},
-		{"no body", sleep("A: b\n\n", "hello"), Options{}, 60 * time.Second, 200},
-		{"half a body", sleep("A: b\n\nhel", "lo"), Options{}, 60 * time.Second, 200},
+		{"no body", sleep("A: b\n\n", "hello"), Options{}, 60*time.Second + headWait, 200},
+		{"half a body", sleep("A: b\n\nhel", "lo"), Options{}, 60*time.Second + endWait, 200},
 		{"no head for a time", sleep("", "A: b\n\n"), Options{HeadTimeout: 5 * time.Second},
 			5 * time.Second, 504},
 		{"no body for a time", sleep("A: b\n\n", "hello"), Options{ReadTimeout: 7 * time.Second},
-			7 * time.Second, 200},
+			7*time.Second + headWait, 200},
 		{"no limit for the head", sleep("", "A: b\n\n"), Options{HeadTimeout: -1}, 0, 200},
 		{"no limit for the body", sleep("A: b\n\n", "hello"), Options{ReadTimeout: -1}, 0, 200},
 		{"in all, before the head", sleep("", "A: b\n\n"), Options{Timeout: 3 * time.Second},
@@ -488,6 +538,46 @@ func TestAHeadWaitsAMomentForTheFirstBlock(t *testing.T) {
 	}
 }
 
+// The first block waits a moment for the end of the answer, and no longer.
+func TestABlockWaitsAMomentForTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		pause  time.Duration // between the blocks, and before the end
+		err    error
+		length string
+		after  time.Duration // when the client gets the first block
+	}{
+		{"an end at once", endWait / 4, nil, "10", endWait / 2},
+		{"an end in time behind the second block", endWait * 3 / 4, nil, "", endWait},
+		{"an end later", time.Second, nil, "", endWait},
+		{"a failure at once", endWait / 4, errors.New("exit status 1"), "", endWait / 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			app := program(func(p *process) error {
+				p.print("A: b\n\nhello")
+				time.Sleep(c.pause)
+				p.print("hello")
+				time.Sleep(c.pause)
+				return c.err
+			}).app(t, Options{}, true)
+			began := time.Now()
+			var got gateway.Outcome
+			r := gatewaytest.Record(gateway.ApplicationFunc(func(env *gateway.Environ,
+				start gateway.StartResponse) (gateway.Body, error) {
+				env.OnEnd(func(o gateway.Outcome) { got = o })
+				return app.Call(env, start)
+			}), gatewaytest.NewEnviron("GET", "/", nil))
+			if after := got.HeadAt.Sub(began); after != c.after {
+				t.Errorf("%s: the client got the first block after %v, want %v", c.name, after, c.after)
+			}
+			if length := r.Headers.Get("Content-Length"); length != c.length || r.Body() != "hellohello" ||
+				r.Whole != (c.err == nil) {
+				t.Errorf("%s: Content-Length %q, %q, whole: %v", c.name, length, r.Body(), r.Whole)
+			}
+		})
+	}
+}
+
 // git sends its head before it has read what is pushed. nginx in front would send no more of that.
 func TestAHeadWaitsForTheRequestsBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -514,7 +604,8 @@ func TestAHeadWaitsForTheRequestsBody(t *testing.T) {
 			env.OnEnd(func(o gateway.Outcome) { got = o })
 			return app.Call(env, start)
 		}), env)
-		if after := got.HeadAt.Sub(began); after != time.Minute/2 || r.Body() != "hellohello" || !r.Whole {
+		after := got.HeadAt.Sub(began) - time.Minute/2
+		if after < 0 || after > headWait || r.Body() != "hellohello" || !r.Whole {
 			t.Errorf("the head came after %v; %q, whole: %v, %v", after, r.Body(), r.Whole, r.Err)
 		}
 	})
@@ -545,7 +636,7 @@ func TestAClientThatLeavesBeforeTheFirstBlock(t *testing.T) {
 	}
 }
 
-// The first block is still waited for when middleware fails and the body is closed.
+// The answer has no block yet when middleware fails and the body is closed.
 func TestABodyThatNobodyRangesEndsTheProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := program(func(p *process) error {
@@ -560,7 +651,7 @@ func TestABodyThatNobodyRangesEndsTheProgram(t *testing.T) {
 			body, _ := app.Call(env, start)
 			return body, failure
 		}), gatewaytest.NewEnviron("GET", "/", nil))
-		if took := time.Since(began); took != headWait || !errors.Is(r.Err, failure) || r.Whole {
+		if took := time.Since(began); took != headWait+drainTime || !errors.Is(r.Err, failure) || r.Whole {
 			t.Errorf("%v after %v, whole: %v", r.Err, took, r.Whole)
 		}
 	})
@@ -599,7 +690,7 @@ func TestABadBodyBehindTheHeadOfTheAnswer(t *testing.T) {
 // when the program has taken something.
 func TestASlowClientIsNoSlowProgram(t *testing.T) {
 	slow := func(p []byte) (int, error) {
-		time.Sleep(50 * time.Second)
+		time.Sleep(70 * time.Second)
 		return copy(p, "x"), nil
 	}
 	for _, stream := range []bool{false, true} {
@@ -609,6 +700,7 @@ func TestASlowClientIsNoSlowProgram(t *testing.T) {
 				p.print("A: b\n\n")
 				for range 10 {
 					p.print("hello")
+					time.Sleep(time.Second)
 				}
 				return nil
 			}).app(t, Options{Stream: stream}, true)
@@ -629,14 +721,20 @@ func TestASlowClientIsNoSlowProgram(t *testing.T) {
 
 // A program that takes nothing of the body is slow although a body is there.
 func TestAProgramThatTakesNoBodyIsSlow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		app := program(func(p *process) error { <-p.aborted; return errAborted }).app(t,
-			Options{Stream: true}, true)
-		r := gatewaytest.Record(app, gatewaytest.NewEnviron("POST", "/", undeclared("hello")))
-		if r.Code() != 504 {
-			t.Errorf("%s, %v", r.Status, r.Err)
-		}
-	})
+	for _, head := range []string{"", "A: b\n\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			app := program(func(p *process) error {
+				p.print(head)
+				<-p.aborted
+				return errAborted
+			}).app(t, Options{Stream: true}, true)
+			began := time.Now()
+			r := gatewaytest.Record(app, gatewaytest.NewEnviron("POST", "/", undeclared("hello")))
+			if took := time.Since(began); r.Code() != 504 || took != time.Minute {
+				t.Errorf("%s, %v after %v", r.Status, r.Err, took)
+			}
+		})
+	}
 }
 
 func TestAClientThatLeavesEndsTheProgram(t *testing.T) {

@@ -314,13 +314,13 @@ func FuzzFastCGISession(f *testing.F) {
 		var err error
 		for buf := make([]byte, 1+int(block)); err == nil; {
 			var n int
-			n, err = s.Read(buf)
+			n, err = s.Read(buf, 0)
 			out = append(out, buf[:n]...)
 			if n == 0 && err == nil {
 				t.Fatal("a read of nothing")
 			}
 		}
-		if n, again := s.Read(make([]byte, 9)); n > 0 || again != err {
+		if n, again := s.Read(make([]byte, 9), 0); n > 0 || again != err {
 			t.Errorf("another read: %d bytes, %v", n, again)
 		}
 		s.close()

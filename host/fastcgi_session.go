@@ -2,10 +2,13 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
+	"time"
 
 	"example.com/gateway/internal/errno"
 	"example.com/gateway/internal/fastcgi"
@@ -68,9 +71,17 @@ func (s *fastCGISession) forgetRequest() {
 }
 
 // Read implements session.
-func (s *fastCGISession) Read(p []byte) (n int, err error) {
+func (s *fastCGISession) Read(p []byte, d time.Duration) (n int, err error) {
+	if d > 0 { // once for all records
+		conn := s.conn
+		_ = conn.SetReadDeadline(time.Now().Add(d))
+		defer conn.SetReadDeadline(time.Time{})
+	}
 	for s.err == nil && len(p) > 0 {
 		n, err := s.conn.in.Read(p)
+		if d > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, os.ErrDeadlineExceeded
+		}
 		if n == 0 && err != nil {
 			if !s.again() {
 				s.fail(err)

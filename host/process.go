@@ -27,6 +27,9 @@ type cgiProcess struct {
 	stdout *os.File
 	stderr *os.File
 
+	reading sync.Mutex // held to set a deadline of stdout
+	isBrief bool       // the deadline is that of a Read that does not wait for the program
+
 	exited chan struct{} // closed when the program was waited for
 	status error         // set then: why the answer is not whole, or nil
 	logged chan struct{} // closed when stderr was read
@@ -123,7 +126,11 @@ func (p *cgiProcess) wait(release func()) {
 		p.status = fmt.Errorf("%w: nobody knows how the program has ended: %v", ErrCutShort, err)
 	}
 	close(p.exited)
-	_ = p.stdout.SetReadDeadline(time.Now().Add(p.grace))
+	p.reading.Lock()
+	if !p.isBrief {
+		_ = p.stdout.SetReadDeadline(time.Now().Add(p.grace))
+	}
+	p.reading.Unlock()
 	_ = p.stderr.SetReadDeadline(time.Now().Add(logTime))
 }
 
@@ -143,9 +150,9 @@ func (p *cgiProcess) readLog() {
 // Read implements session. The answer ends when the program has closed its output and has ended. A
 // child that has the output too can go on with the answer when the program has ended, but if it
 // says nothing for Grace the answer has ended.
-func (p *cgiProcess) Read(b []byte) (int, error) {
-	if isClosed(p.exited) {
-		_ = p.stdout.SetReadDeadline(time.Now().Add(p.grace))
+func (p *cgiProcess) Read(b []byte, d time.Duration) (int, error) {
+	if p.limit(d) == os.ErrNoDeadline && d > 0 {
+		return 0, os.ErrNoDeadline
 	}
 	n, err := p.stdout.Read(b)
 	switch {
@@ -153,18 +160,42 @@ func (p *cgiProcess) Read(b []byte) (int, error) {
 		return n, nil
 	case isClosed(p.aborted):
 		return 0, fmt.Errorf("%w: the program was ended", ErrCutShort)
+	case errors.Is(err, os.ErrDeadlineExceeded) && d > 0:
+		return 0, os.ErrDeadlineExceeded
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		p.logf("a child that it has left behind keeps its standard output open")
 	case err != io.EOF:
 		return 0, fmt.Errorf("%w: %v", ErrCutShort, err)
 	}
-	return 0, p.verdict()
+	return 0, p.verdict(d)
+}
+
+// limit sets how long the next read of the output waits: d if that is positive, and else Grace if
+// the program has ended. It returns os.ErrNoDeadline where a pipe has no deadline, as on Windows.
+func (p *cgiProcess) limit(d time.Duration) error {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	wasBrief := p.isBrief
+	p.isBrief = d > 0
+	switch {
+	case d > 0:
+		return p.stdout.SetReadDeadline(time.Now().Add(d))
+	case isClosed(p.exited):
+		return p.stdout.SetReadDeadline(time.Now().Add(p.grace))
+	case wasBrief:
+		return p.stdout.SetReadDeadline(time.Time{})
+	}
+	return nil
 }
 
 // verdict returns io.EOF if the answer, whose end has been read, is whole.
-func (p *cgiProcess) verdict() error {
-	grace := time.NewTimer(p.grace)
-	defer grace.Stop()
+func (p *cgiProcess) verdict(d time.Duration) error {
+	limit := p.grace
+	if d > 0 {
+		limit = d
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
 	select {
 	case <-p.exited:
 		if p.status != nil {
@@ -173,7 +204,10 @@ func (p *cgiProcess) verdict() error {
 		return io.EOF
 	case <-p.aborted:
 		return fmt.Errorf("%w: the program was ended", ErrCutShort)
-	case <-grace.C:
+	case <-late.C:
+		if d > 0 {
+			return os.ErrDeadlineExceeded
+		}
 		p.logf("it goes on after it has closed its standard output, and is ended")
 		p.stop()
 		return io.EOF

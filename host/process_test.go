@@ -173,6 +173,31 @@ func TestAChildThatIsLeftBehindHoldsNothingUp(t *testing.T) {
 	}
 }
 
+// A leaver is the Transport of a client that leaves with the first block.
+type leaver struct {
+	sink
+	leave context.CancelCauseFunc
+}
+
+func (l *leaver) Write(p []byte) (int, error) {
+	l.leave(gateway.ErrDisconnected)
+	return l.sink.Write(p)
+}
+
+// A program that closes its output and goes on does not keep its page from the client.
+func TestAPageDoesNotWaitForTheProgram(t *testing.T) {
+	t.Parallel()
+	c := steps(t, okHead+"hello", "close=1", "sleep")
+	c.Grace = 20 * time.Second
+	began := time.Now()
+	ctx, leave := context.WithCancelCause(t.Context())
+	l := &leaver{leave: leave}
+	_ = gateway.Respond(c, gatewaytest.NewEnviron("GET", "/", nil).WithContext(ctx), l)
+	if took := time.Since(began); l.n != 5 || took > c.Grace/2 {
+		t.Errorf("%d bytes, and the end after %v", l.n, took)
+	}
+}
+
 // Grace is for the program, and not for a client that reads slowly what the program has left in the
 // pipe.
 func TestASlowClientGetsWhatAProgramHasLeft(t *testing.T) {

@@ -28,13 +28,14 @@ var processFaults = []place{
 			`_ = p.stdout.SetReadDeadline(time.Now().Add(p.grace))`, ``,
 			"TestAChildThatIsLeftBehindHoldsNothingUp"},
 	}},
-	{hostProcess, "(*cgiProcess).Read", []change{
+	{hostProcess, "(*cgiProcess).limit", []change{
 		{"a client that reads slowly loses what is in the pipe", `isClosed(p.exited)`, `false`,
 			"TestASlowClientGetsWhatAProgramHasLeft"},
 	}},
 	{hostProcess, "(*cgiProcess).verdict", []change{
-		{"a program may go on behind its answer", `case <-grace.C:`, `case <-make(chan int):`,
+		{"a program may go on behind its answer", `case <-late.C:`, `case <-make(chan int):`,
 			"TestBadPrograms"},
+		{"a page waits for its program", `limit = d`, ``, "TestAPageDoesNotWaitForTheProgram"},
 	}},
 	{hostProcess, "(*cgiProcess).abort", []change{
 		{"half a body ends like a whole one", `_ = p.stdin.SetWriteDeadline(time.Now())`,
