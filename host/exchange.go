@@ -256,26 +256,20 @@ func (c clocked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// watched is the answer of the program. The clock runs while it is waited for. Nobody asks the
-// session for its end a second time: a program that is ended after a whole answer would have failed
-// by then.
+// watched is the answer of the program. The clock runs while it is waited for.
 type watched struct{ x *exchange }
 
-func (w watched) Read(p []byte) (int, error) {
-	if w.x.end != nil {
-		return 0, w.x.end
-	}
+func (w watched) Read(p []byte) (n int, err error) {
 	if w.x.wait > 0 { // the clock runs already
-		n, err := w.x.session.Read(p, w.x.wait)
-		if err != os.ErrDeadlineExceeded && err != os.ErrNoDeadline {
-			w.x.end = err
-		}
-		return n, err
+		n, err = w.x.session.Read(p, w.x.wait)
+	} else {
+		w.x.clock.resume()
+		n, err = w.x.session.Read(p, 0)
+		w.x.clock.pause()
 	}
-	w.x.clock.resume()
-	defer w.x.clock.pause()
-	n, err := w.x.session.Read(p, 0)
-	w.x.end = err
+	if err != os.ErrDeadlineExceeded && err != os.ErrNoDeadline {
+		w.x.end = err
+	}
 	return n, err
 }
 

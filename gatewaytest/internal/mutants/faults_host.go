@@ -86,10 +86,6 @@ var hostFaults = []place{
 		{"a program that takes no body has all the time", `x.clock.resume()`, ``,
 			"TestTimeouts"},
 	}},
-	{hostExchange, "watched.Read", []change{
-		{"the end of an answer is asked for twice", `w.x.end != nil`, `false`,
-			"TestBadPrograms"},
-	}},
 	{hostExchange, "statusOf", []change{
 		{"a body that is too large is the program's failure", `{request.ErrBodyTooLarge, 413}, `, ``,
 			"TestABadBodyBehindTheHeadOfTheAnswer"},
