@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}
 	run := func() error { return serve.Run(gateway.ApplicationFunc(app)) }
+	if grace, err := time.ParseDuration(os.Getenv("SERVER_GRACE")); err == nil {
+		run = (&serve.Server{Application: gateway.ApplicationFunc(app), Grace: grace}).Run
+	}
 	if os.Getenv("SERVE_TEST") == "server" {
 		run = (&serve.Server{
 			Application: gateway.ApplicationFunc(app),
@@ -677,7 +680,26 @@ func TestASecondSignalEndsTheRequests(t *testing.T) {
 			t.Errorf("%s: the cause is ErrShutdown: %s", protocol, told)
 		}
 		c.await("^app: closed")
-		c.ends(1, "serve: requests were told to end: a second signal came")
+		c.await("^gateway: requests were told to end: a second signal came")
+		c.ends(0, "nil")
+		call.conn.Close()
+	}
+}
+
+func TestGraceIsHowLongRequestsAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []string{"-1s", "100ms"} {
+		c := begin(t, nil, nil, "SERVER_GRACE="+grace, "GATEWAY=http:tcp:127.0.0.1:0")
+		network, addr := c.started("http")
+		call, _, err := ask("http", network, addr, "/wait")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.signal(syscall.SIGTERM)
+		c.await("waiting up to (0s|100ms)")
+		c.await("^app: the cause is ErrShutdown: true")
+		c.await("^gateway: requests were told to end: the time is over")
+		c.ends(0, "nil")
 		call.conn.Close()
 	}
 }

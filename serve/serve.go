@@ -13,6 +13,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,9 +74,9 @@ import (
 // On stderr Run says what it serves, where, and why. As a CGI program it says nothing there.
 //
 // On SIGINT, SIGTERM or SIGHUP, Run stops accepting and waits for the requests that are going on,
-// for 30 seconds. When that time has passed, or on a second signal, Run ends their contexts with
-// gateway.ErrShutdown, gives the applications 2 seconds to return, and then closes the connections
-// that are left. On a third signal the process ends as it would without Run. SIGINT and SIGHUP stay
+// for Server.Grace: 30 seconds. When that time has passed, or on a second signal, Run ends their
+// contexts with gateway.ErrShutdown, gives the applications 2 seconds to return, and then closes the
+// connections that are left. On a third signal the process ends as it would without Run. SIGINT and SIGHUP stay
 // ignored in a process that was started so, as a shell does for a job in the background and nohup
 // for its command. As a CGI program, Run is [cgi.Run], with its treatment of signals.
 //
@@ -89,8 +90,9 @@ import (
 // [lambda.Server] and [nethttp.Server]. For others, and for a program with flags of its own, use a
 // [Server].
 //
-// Run returns nil when all requests have come to their end. It returns an error if some have not,
-// if it cannot listen, or if the variables make no sense.
+// Run returns nil when all applications have returned, also if their contexts had to be ended: Run
+// says so on stderr. It returns an error if connections had to be closed, if it cannot listen, or if
+// the variables make no sense.
 func Run(app gateway.Application) error { return (&Server{Application: app}).Run() }
 
 // A Server serves an application as the function [Run] does, with settings of the program's own.
@@ -105,6 +107,12 @@ type Server struct {
 
 	// Limits has limits and timeouts. A CGI program has none: those of its web server are in force.
 	request.Limits
+
+	// Grace is how long Run waits for the requests that are going on when it is told to stop: 30
+	// seconds. With a negative number Run ends their contexts at once. A program whose streams have
+	// no end wants less, and so does a program under Docker, which kills it after 10 seconds unless
+	// it is told otherwise. systemd waits for 90.
+	Grace time.Duration
 
 	// ErrorLog gets the entries of Environ.Errors, and what goes wrong outside of requests. nil is
 	// the standard logger. A CGI program writes to stderr instead.
@@ -135,9 +143,7 @@ func (s *Server) Run() error {
 }
 
 const (
-	// grace is how long Run waits for the requests that are going on. systemd kills a process three
-	// times as late.
-	grace = 30 * time.Second
+	defaultGrace = 30 * time.Second
 
 	// moment is how long applications get to notice that their contexts have ended, and once more
 	// to notice that their connections were closed. Without it, a body's Close might not run.
@@ -145,7 +151,7 @@ const (
 )
 
 var (
-	errGrace  = fmt.Errorf("they had %v", grace) // "they" are the requests
+	errGrace  = errors.New("the time is over")
 	errSignal = errors.New("a second signal came")
 )
 
@@ -202,6 +208,7 @@ func (s *Server) serve(ways []way) error {
 		fmt.Fprintf(os.Stderr, "gateway: %s\n", w.Sentence)
 	}
 
+	grace := max(cmp.Or(s.Grace, defaultGrace), 0)
 	select {
 	case err := <-ended: // although nobody has told it to
 		_ = stopAll(servers)
@@ -229,7 +236,8 @@ func (s *Server) serve(ways []way) error {
 	if !stopAll(servers) {
 		return fmt.Errorf("serve: requests were cut off: %w", cause)
 	}
-	return fmt.Errorf("serve: requests were told to end: %w", cause)
+	fmt.Fprintf(os.Stderr, "gateway: requests were told to end: %v\n", cause)
+	return nil
 }
 
 // stopAll ends the requests that are still going on. It reports whether all of them have ended when

@@ -5,7 +5,7 @@
 //	echo hello >>/tmp/log
 //	curl -N http://127.0.0.1:8000/
 //
-// A server that is told to stop waits 30 seconds for its streams, and then ends their Contexts.
+// A server that is told to stop ends its streams, which have no end, after a second.
 package main
 
 import (
@@ -73,7 +73,7 @@ func (f feed) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.B
 }
 
 func main() {
-	if err := serve.Run(feed(os.Getenv("EVENTS"))); err != nil {
+	if err := (&serve.Server{Application: feed(os.Getenv("EVENTS")), Grace: time.Second}).Run(); err != nil {
 		log.Fatal(err)
 	}
 }
