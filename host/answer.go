@@ -59,8 +59,7 @@ func (a *answer) readHead() (head, error) {
 			text := a.buf[a.i : a.i+end]
 			a.i += next
 			if a.used += next; a.used > maxHead {
-				return head{}, fmt.Errorf("%w: its head is larger than %d bytes", ErrAnswer,
-					maxHead)
+				return head{}, fmt.Errorf("%w: its head is larger than %d bytes", ErrAnswer, maxHead)
 			}
 			return parseHead(string(text))
 		}
@@ -135,6 +134,9 @@ func (a *answer) hasBlock() bool { return a.i < a.n }
 
 // hasRoom reports whether more adds to the block that next returns.
 func (a *answer) hasRoom() bool { return a.n < len(a.buf) }
+
+// has reports whether next returns n bytes or more. A negative n is no number.
+func (a *answer) has(n int64) bool { return n >= 0 && int64(a.n-a.i) >= n }
 
 // next returns the next block of the body, which is valid until next is called again.
 func (a *answer) next() ([]byte, error) {

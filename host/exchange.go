@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/header"
 	"example.com/gateway/request"
 )
 
@@ -36,7 +37,7 @@ type protocol struct {
 type session interface {
 	// Read reads the answer. It returns io.EOF only if the protocol says that the answer is whole,
 	// and else an error that wraps one of the package. An error may come beside the last bytes, and
-	// comes again. If d is positive, Read waits no longer than that, and returns
+	// is the last that is asked for. If d is positive, Read waits no longer than that, and returns
 	// os.ErrDeadlineExceeded if nothing has come, or at once os.ErrNoDeadline where the system has no
 	// such wait. Neither is the end of the answer.
 	Read(p []byte, d time.Duration) (int, error)
@@ -56,8 +57,8 @@ type session interface {
 	close()
 }
 
-// An exchange is one request to a program, and its answer. All fields but clock and log belong to
-// the goroutine of the request.
+// An exchange is one request to a program, and its answer. The goroutine that sends the request's
+// body uses clock, cancel, session and sent, too. All else belongs to the goroutine of the request.
 type exchange struct {
 	o      *Options
 	env    *gateway.Environ
@@ -77,8 +78,8 @@ type exchange struct {
 	isHeadSent bool          // without a block
 }
 
-// How much of an answer that nobody wants is read, and for how long, before the program is made to
-// end: the answer to HEAD has a body for some programs.
+// How much of an answer that nobody wants is read, and for how long in all, before the program is
+// made to end: the answer to HEAD has a body for some programs.
 const (
 	drainBytes = 256 << 10
 	drainTime  = time.Second
@@ -159,8 +160,9 @@ func (o *Options) serve(
 		x.close()
 		return nil, err
 	}
-	if x.hasBody(h) {
-		x.awaitBody(w)
+	if x.hasBody(h) && x.awaitBody(h) {
+		x.isHeadSent = true
+		_, _ = w.Write(nil) // whose error is the response's
 	}
 	body := gateway.Stream(func(yield func([]byte, error) bool) { x.blocks(start, yield) })
 	switch {
@@ -173,29 +175,24 @@ func (o *Options) serve(
 	return gateway.OnClose(body, func() error { x.close(); return nil }), nil
 }
 
-// awaitBody waits for the first block, and a moment for the end behind it. It sends the head if the
-// block takes its time, and the program has all of the request: nginx passes no more of a request on
-// when its answer has begun. Errors of the answer come again.
-func (x *exchange) awaitBody(w io.Writer) {
+// awaitBody waits a moment for the first block, and another for the end behind it. It returns true
+// if the head is to go out alone: no block has come, and the program has all of the request. nginx
+// passes no more of a request on when its answer has begun. Errors of the answer come again.
+func (x *exchange) awaitBody(h head) bool {
 	x.clock.resume()
-	x.wait = headWait
 	defer func() { x.wait = 0; x.clock.pause() }()
-	for x.end == nil && !x.answer.hasBlock() {
-		err := x.answer.more()
-		if err != nil && x.end == nil && isClosed(x.sent) {
-			x.isHeadSent = true
-			_, _ = w.Write(nil) // whose error is the response's
-			return
-		}
-		if err == os.ErrNoDeadline {
-			return
+	if x.wait = headWait; x.end == nil && !x.answer.hasBlock() && h.length != 0 {
+		if err := x.answer.more(); err != nil {
+			return x.end == nil && isClosed(x.sent)
 		}
 	}
-	for late := time.Now().Add(endWait); x.end == nil && x.answer.hasRoom(); {
+	late := time.Now().Add(endWait)
+	for x.end == nil && !h.chunked && !x.answer.has(h.length) && x.answer.hasRoom() {
 		if x.wait = time.Until(late); x.wait <= 0 || x.answer.more() != nil {
-			return
+			break
 		}
 	}
+	return false
 }
 
 // orDefault returns a limit as Options has it: zero is the default, and a negative number is none,
@@ -217,8 +214,7 @@ func (x *exchange) begin() {
 	ctx, cancel := context.WithCancelCause(ctx)
 	x.ctx, x.cancel = ctx, func(err error) { cancel(err); stop() }
 	x.clock.late = func(d time.Duration) {
-		x.cancel(fmt.Errorf("%w: nothing came for %v",
-			ErrTimeout, d))
+		x.cancel(fmt.Errorf("%w: nothing came for %v", ErrTimeout, d))
 	}
 	x.clock.pauses = 1 // until something is waited for
 	x.clock.set(orDefault(x.o.HeadTimeout, defaultHeadTimeout))
@@ -256,13 +252,18 @@ func (c clocked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// watched is the answer of the program. The clock runs while it is waited for.
+// watched is the answer of the program. The clock runs while it is waited for. Nobody asks the
+// session for its end a second time: a program that is ended after a whole answer would have failed
+// by then.
 type watched struct{ x *exchange }
 
 func (w watched) Read(p []byte) (n int, err error) {
-	if w.x.wait > 0 { // the clock runs already
+	switch {
+	case w.x.end != nil:
+		return 0, w.x.end
+	case w.x.wait > 0: // the clock runs already
 		n, err = w.x.session.Read(p, w.x.wait)
-	} else {
+	default:
 		w.x.clock.resume()
 		n, err = w.x.session.Read(p, 0)
 		w.x.clock.pause()
@@ -330,7 +331,7 @@ func (x *exchange) cause(err error) error {
 // close ends the exchange, at the end of the answer or before.
 func (x *exchange) close() {
 	if x.end == nil && x.ctx.Err() == nil {
-		x.clock.set(drainTime)
+		late := time.AfterFunc(drainTime, x.session.abort)
 		for n := 0; x.end == nil && n < drainBytes; {
 			block, err := x.answer.next()
 			if err != nil {
@@ -338,6 +339,7 @@ func (x *exchange) close() {
 			}
 			n += len(block)
 		}
+		late.Stop()
 	}
 	x.clock.stop()
 	if !x.stopAbort() || x.end == nil {
@@ -442,7 +444,7 @@ func (x *exchange) page(start gateway.StartResponse, code int, why error) (strin
 
 // logf writes a line to Environ.Errors, with the program's name.
 func (x *exchange) logf(format string, args ...any) {
-	_, _ = io.WriteString(x.env.Errors, x.name+": "+oneLine(fmt.Sprintf(format, args...))+"\n")
+	_, _ = io.WriteString(x.env.Errors, x.name+": "+header.OneLine(fmt.Sprintf(format, args...), 2*maxLine)+"\n")
 }
 
 // report writes the lines that the program has written beside its answer to Environ.Errors, which
@@ -504,8 +506,12 @@ func (c *clock) restart() {
 			c.timer.Stop()
 		}
 	case c.timer == nil:
-		c.timer = time.AfterFunc(limit,
-			func() { c.mu.Lock(); limit := c.limit; c.mu.Unlock(); c.late(limit) })
+		c.timer = time.AfterFunc(limit, func() {
+			c.mu.Lock()
+			limit := c.limit
+			c.mu.Unlock()
+			c.late(limit)
+		})
 	default:
 		c.timer.Reset(limit)
 	}

@@ -71,11 +71,10 @@ func (s *fastCGISession) forgetRequest() {
 }
 
 // Read implements session.
-func (s *fastCGISession) Read(p []byte, d time.Duration) (n int, err error) {
+func (s *fastCGISession) Read(p []byte, d time.Duration) (int, error) {
 	if d > 0 { // once for all records
-		conn := s.conn
-		_ = conn.SetReadDeadline(time.Now().Add(d))
-		defer conn.SetReadDeadline(time.Time{})
+		_ = s.conn.SetReadDeadline(time.Now().Add(d))
+		defer s.conn.SetReadDeadline(time.Time{})
 	}
 	for s.err == nil && len(p) > 0 {
 		n, err := s.conn.in.Read(p)

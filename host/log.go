@@ -2,7 +2,6 @@ package host
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"sync"
 )
@@ -67,22 +66,3 @@ func (l *programLog) take() []string {
 	l.lines = nil
 	return lines
 }
-
-// oneLine returns s without control characters, which could make lines of their own in a log, or
-// command a terminal.
-func oneLine(s string) string {
-	if strings.IndexFunc(s, isControl) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; isControl(rune(c)) {
-			fmt.Fprintf(&b, `\x%02x`, c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }

@@ -22,7 +22,7 @@ func TestWhatAProgramLogs(t *testing.T) {
 		{"no end", []string{"a\nb"}, []string{"a", "b"}},
 		{"control characters", []string{"a\x1b[31m\x00\tb\x7f\n"},
 			[]string{`a\x1b[31m\x00` + "\t" + `b\x7f`}},
-		{"bytes that are no text", []string{"\xe9\xff\n"}, []string{"\xe9\xff"}},
+		{"bytes that are no text", []string{"\xe9\xff\n"}, []string{`\xe9\xff`}},
 		{"a long line", []string{long, long + "\nb\n"}, []string{long[:maxLine], "b"}},
 	} {
 		app := program(func(p *process) error {

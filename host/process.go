@@ -151,6 +151,7 @@ func (p *cgiProcess) readLog() {
 // child that has the output too can go on with the answer when the program has ended, but if it
 // says nothing for Grace the answer has ended.
 func (p *cgiProcess) Read(b []byte, d time.Duration) (int, error) {
+	began := time.Now()
 	if p.limit(d) == os.ErrNoDeadline && d > 0 {
 		return 0, os.ErrNoDeadline
 	}
@@ -166,6 +167,9 @@ func (p *cgiProcess) Read(b []byte, d time.Duration) (int, error) {
 		p.logf("a child that it has left behind keeps its standard output open")
 	case err != io.EOF:
 		return 0, fmt.Errorf("%w: %v", ErrCutShort, err)
+	}
+	if d > 0 {
+		d = max(time.Until(began.Add(d)), 1)
 	}
 	return 0, p.verdict(d)
 }
@@ -188,7 +192,8 @@ func (p *cgiProcess) limit(d time.Duration) error {
 	return nil
 }
 
-// verdict returns io.EOF if the answer, whose end has been read, is whole.
+// verdict returns io.EOF if the answer, whose end has been read, is whole. It waits for the end of
+// the program as long as Read.
 func (p *cgiProcess) verdict(d time.Duration) error {
 	limit := p.grace
 	if d > 0 {

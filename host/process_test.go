@@ -78,6 +78,9 @@ func TestBadPrograms(t *testing.T) {
 			steps:  []string{"ignore", okHead, "close=1", "sleep"},
 			change: func(c *CGI) { c.Grace, c.ReadTimeout = 2*headWait, 20*time.Second },
 			status: 200, log: "it goes on after"},
+		{name: "sleeps behind an answer, and reads nothing", steps: []string{okHead, "close=1", "sleep"},
+			body: big, change: func(c *CGI) { c.Grace, c.ReadTimeout = 2*headWait, 20*time.Second },
+			status: 200, log: "it goes on after"},
 		{name: "fails behind its answer", steps: []string{okHead + "hello", "close=1", "exit=1"},
 			status: 200, want: "hello", err: ErrCutShort, log: "exit status 1"},
 

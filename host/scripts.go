@@ -39,7 +39,8 @@ type Scripts struct {
 	// RemoteRoot is Root as the program sees it, if that differs, as in a container.
 	RemoteRoot string
 
-	// Symlinks allows symbolic links that lead out of Root. Others are always followed.
+	// Symlinks allows symbolic links that lead out of Root, and absolute ones. Relative links that
+	// stay inside are always followed.
 	Symlinks bool
 }
 
@@ -59,28 +60,32 @@ func (s *Scripts) find(path string) (script, error) {
 	if err == nil || err == errFolder {
 		return found, err
 	}
+	if s.Front != "" && s.isFile(s.Front) {
+		return script{s.Front, path}, nil
+	}
 	root, failed := os.OpenRoot(s.Root)
 	if failed != nil {
 		return script{}, fmt.Errorf("%w: %v", ErrUnavailable, failed)
 	}
 	root.Close()
-	if s.Front != "" {
-		exactly := Scripts{Root: s.Root, Symlinks: s.Symlinks}
-		if front, failed := exactly.walk(s.Front); failed == nil && front.info == "" {
-			return script{s.Front, path}, nil
-		}
-	}
 	return found, err
 }
 
-// stat looks at a name below Root. It must have looked at each folder on the way, so that a symbolic
-// link is only followed by os.Root, which does not leave Root.
+// isFile reports whether a path is that of a regular file.
+func (s *Scripts) isFile(path string) bool {
+	exactly := Scripts{Root: s.Root, Symlinks: s.Symlinks}
+	found, err := exactly.walk(path)
+	return err == nil && found.info == ""
+}
+
+// stat looks at a name below Root. It must have looked at each folder on the way before, so that a
+// symbolic link is only followed by os.Root, which does not leave Root.
 func (s *Scripts) stat(name string) (fs.FileInfo, error) {
 	path := filepath.Join(s.Root, name)
 	if s.Symlinks {
 		return os.Stat(path)
 	}
-	// Windows has more than one name for a file, and os.Root knows one of them.
+	// On Windows os.Lstat takes "i.php." for i.php, and os.Root does not.
 	if runtime.GOOS != "windows" {
 		if info, err := os.Lstat(path); err != nil || info.Mode().Type()&^fs.ModeDir == 0 {
 			return info, err
@@ -112,7 +117,7 @@ func (s *Scripts) walk(path string) (script, error) {
 			if s.Index == "" {
 				return notFound("is a folder")
 			}
-			if info, err := s.stat(path[1:] + s.Index); err != nil || !info.Mode().IsRegular() {
+			if !s.isFile(path + s.Index) {
 				return notFound("is a folder without an " + s.Index)
 			}
 			return script{name: path + s.Index}, nil
@@ -144,7 +149,8 @@ func (s *Scripts) walk(path string) (script, error) {
 func (s *Scripts) variables(env *gateway.Environ, found script) map[string]string {
 	root := s.RemoteRoot
 	if root == "" {
-		root, _ = filepath.Abs(s.Root) // it fails only without a working directory, and Root is then absolute or wrong
+		// Abs fails only without a working directory, and Root is then absolute or wrong.
+		root, _ = filepath.Abs(s.Root)
 	}
 	root = strings.TrimRight(root, "/")
 	vars := map[string]string{

@@ -44,6 +44,8 @@ func TestThePathLeadsToAScript(t *testing.T) {
 	front, links, bare := php, php, Scripts{Root: root}
 	front.Front = "/index.php"
 	links.Symlinks = true
+	climbing, leaving := php, php
+	climbing.Index, leaving.Index = "../secret/s.php", "out/s.php"
 	deep, away, picture := front, front, front
 	deep.Front, away.Front, picture.Front = "/innerdir/index.php", "/out/s.php", "/x.jpg"
 	for _, test := range []struct {
@@ -96,6 +98,8 @@ func TestThePathLeadsToAScript(t *testing.T) {
 		{&front, "/../secret/s.php", "/index.php", "/../secret/s.php"},
 		{&front, "/i.php/a", "/i.php", "/a"},
 		{&front, "/sub", "folder", ""},
+		{&climbing, "/", "", ""},
+		{&leaving, "/", "", ""},
 		{&deep, "/blog", "/innerdir/index.php", "/blog"},
 		{&away, "/blog", "", ""},
 		{&picture, "/blog", "/x.jpg", "/blog"}, // the deployer's own word
