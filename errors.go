@@ -5,7 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
-	"strings"
+
+	"example.com/gateway/internal/header"
 )
 
 // Faults of an application or a transport that no caller would test for.
@@ -139,8 +140,7 @@ func (r *response) note(err error) {
 	if r.log == nil || r.isOfLeaving(err) {
 		return
 	}
-	entry := "gateway: " + oneLine(r.method, 32) + " " + oneLine(r.script+r.path, 256) + ": " +
-		oneLine(strings.TrimPrefix(err.Error(), "gateway: "), 4096) + "\n"
+	entry := header.LogEntry(r.method, r.script+r.path, err.Error())
 	if p, ok := err.(*panicError); ok {
 		entry += string(p.stack)
 	}
@@ -151,17 +151,7 @@ func (r *response) note(err error) {
 // isOfLeaving reports whether an error only says that the client has left. The error of a body that
 // was cut short says so. A panic never does, nor does an error about the client of another response.
 func (r *response) isOfLeaving(err error) bool {
-	hasLeft := errors.Is(guard(r.ctx.Cause()), ErrDisconnected)
+	hasLeft := r.hasLeft || errors.Is(guard(r.ctx.Cause()), ErrDisconnected)
 	return !isPanic(err) && (r.in.isCut.Load() && isCutShort(err) ||
 		hasLeft && (errors.Is(err, ErrDisconnected) || errors.Is(err, context.Canceled)))
-}
-
-// oneLine returns at most max bytes of s, escaped as in a Go string. Paths and messages have bytes of
-// the client, and a line break in them would forge a log entry.
-func oneLine(s string, max int) string {
-	if len(s) > max {
-		s = s[:max] + "..."
-	}
-	quoted := strconv.Quote(s)
-	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
 }

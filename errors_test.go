@@ -403,6 +403,29 @@ func TestAClientThatLeftIsReturnedAndNotReported(t *testing.T) {
 	}
 }
 
+// A server that stops cuts responses off, and then its writes fail. Why the response was cut off is
+// reported once, and no client that has left.
+func TestAClientThatLeavesAfterTheDeadlineIsNotReported(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancelCause(t.Context())
+	s := &script{ctx: ctx, rec: recorder{failAt: 4, err: gone{}}} // End
+	s.run("GET", nil, func(s *script) {
+		s.begin("200 OK", nil)
+		s.send("a")
+		stop(gateway.ErrShutdown)
+		s.send("b")
+	})
+	if got := strings.Join(s.rec.calls, " "); got != "head write flush end" || s.rec.whole {
+		t.Errorf("%s, whole: %v", got, s.rec.whole)
+	}
+	if len(s.log) != 1 || !strings.Contains(s.log[0], gateway.ErrShutdown.Error()[len("gateway: "):]) {
+		t.Errorf("env.Errors got %q", s.log)
+	}
+	if !errors.Is(s.err, gateway.ErrShutdown) || !errors.Is(s.err, gateway.ErrDisconnected) {
+		t.Errorf("Respond has returned %v", s.err)
+	}
+}
+
 func TestAPanicIsReportedAlsoWhenTheClientLeft(t *testing.T) {
 	t.Parallel()
 	s := &script{rec: recorder{failAt: 2, err: gateway.ErrDisconnected}}

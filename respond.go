@@ -61,6 +61,7 @@ type response struct {
 	declared int64        // Content-Length, or -1
 	known    sized.Size   // what the body says of itself
 	written  int64        // bytes of the body
+	hasLeft  bool         // the transport has said that the client has left
 
 	// What OnEnd asked for, or nil. It guards itself.
 	ending atomic.Pointer[ending]
@@ -249,10 +250,16 @@ func (r *response) deliver(isFirst bool, block []byte, part *io.LimitedReader, f
 	r.phase, r.err = sent, first
 	if err != nil {
 		r.phase, err = broken, guard(err)
-		r.ctx.Cancel(err)
+		r.lose(err)
 		return r.keep(err)
 	}
 	return nil
+}
+
+// lose ends the Context for an error of the transport.
+func (r *response) lose(err error) {
+	r.hasLeft = r.hasLeft || errors.Is(err, ErrDisconnected)
+	r.ctx.Cancel(err)
 }
 
 // isBodiless reports whether the response has no body, whatever the application yields: RFC 9110,
@@ -330,7 +337,7 @@ func (r *response) end(whole *bool) {
 	err := errNoReturn // unless End returns or panics
 	defer func() {
 		if err != nil {
-			r.ctx.Cancel(err)
+			r.lose(err)
 		}
 		r.note(err)
 	}()

@@ -40,6 +40,11 @@ func (r *response) iterate(body Body) {
 			r.take(unsafe.Slice(unsafe.StringData(b.s), len(b.s)), nil, false)
 			return
 		}
+	case *blocks: // the same, of one block
+		if len(b.list) == 1 && b.take() {
+			r.take(b.list[0], nil, false)
+			return
+		}
 	case *reader:
 		if r.takes(b) {
 			r.iterateFile(b)

@@ -19,8 +19,8 @@ import (
 	"example.com/gateway"
 )
 
-// The block of a Text leaves together with the end, since no code of the application runs in
-// between. A Flush follows every other block, before the body is asked for the next one (R92).
+// The block of a Text, and that of a Bytes with one, leaves together with the end, since no code of
+// the application runs in between. A Flush follows every other block, before the body is asked for the next one (R92).
 func TestTheOnlyBlockLeavesTogetherWithTheEnd(t *testing.T) {
 	t.Parallel()
 	written := func(text string, body gateway.Body) gateway.ApplicationFunc {
@@ -38,6 +38,10 @@ func TestTheOnlyBlockLeavesTogetherWithTheEnd(t *testing.T) {
 		calls        string
 	}{
 		{"Text", "GET", hello(text("a"), "200 OK", nil), "head write end"},
+		{"Bytes of one block", "GET", hello(func() gateway.Body { return gateway.Bytes([]byte("a")) }, "200 OK", nil), "head write end"},
+		{"Bytes of two blocks", "GET", hello(func() gateway.Body {
+			return gateway.Bytes([]byte("a"), []byte("b"))
+		}, "200 OK", nil), "head write flush write flush end"},
 		{"Text, empty", "GET", hello(text(""), "200 OK", nil), "head end"},
 		{"Text for HEAD", "HEAD", hello(text("a"), "200 OK", nil), "head end"},
 		{"Text after write", "GET", written("a", gateway.Text("b")), "head write flush write end"},

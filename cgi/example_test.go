@@ -70,7 +70,7 @@ func ExampleProgram_Run() {
 	// Content-Length: 16
 	//
 	// 400 Bad Request
-	// gateway: malformed request: CONTENT_LENGTH is not a length
+	// gateway: POST: malformed request: CONTENT_LENGTH is not a length
 }
 
 // A program whose log is a file of its own, where the host has no log that can be read.

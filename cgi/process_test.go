@@ -40,7 +40,7 @@ func TestExitStatusSaysWhetherTheResponseIsWhole(t *testing.T) {
 		{"long", get, "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfive",
 			// the client has all that it was promised
 			"gateway: GET /app/x: wrong Content-Length: 4 declared, more written", 0},
-		{"hello", with(get, "REQUEST_METHOD"), badRequest, "gateway: malformed request: no REQUEST_METHOD", 0},
+		{"hello", with(get, "REQUEST_METHOD"), badRequest, "gateway: /app/x: malformed request: no REQUEST_METHOD", 0},
 		{"echo", nil,
 			"Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 28\r\n\r\nGET http://localhost/ 0 EOF\n", "", 0},
 	} {

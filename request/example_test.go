@@ -107,7 +107,7 @@ func Example() {
 	// 13:Hello world!
 	// ,0:,
 	//
-	// gateway: malformed request: no REQUEST_METHOD
+	// gateway: /: malformed request: no REQUEST_METHOD
 	// 400 Bad Request
 	// Content-Type: text/plain
 	// Content-Length: 16

@@ -3,9 +3,9 @@ package request
 import (
 	"errors"
 	"io"
-	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/header"
 )
 
 // Errors of requests that a server refuses by itself, or an application that reads a form. [Refuse]
@@ -65,7 +65,8 @@ func (tooLarge) Unwrap() error { return gateway.ErrContentLength }
 // An application with error pages of its own takes the status from [Code].
 func Refuse(why error) gateway.Application {
 	return gateway.ApplicationFunc(func(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
-		_, _ = io.WriteString(env.Errors, strings.ReplaceAll(why.Error(), "\n", "; ")+"\n")
+		path := env.Vars["SCRIPT_NAME"] + env.Vars["PATH_INFO"]
+		_, _ = io.WriteString(env.Errors, header.LogEntry(env.Vars["REQUEST_METHOD"], path, why.Error()))
 		code := Code(why)
 		return start.Answer(code, gateway.Headers{{"Content-Type", "text/plain"}},
 			gateway.Text(gateway.Status(code)+"\n"))

@@ -30,7 +30,8 @@ func TestARefusalHasTheStatusOfItsError(t *testing.T) {
 		if r.Status != gateway.Status(c.code) || r.Body() != gateway.Status(c.code)+"\n" || r.Err != nil {
 			t.Errorf("%v: %q %q %v, want %d", c.why, r.Status, r.Body(), r.Err, c.code)
 		}
-		if want := strings.ReplaceAll(c.why.Error(), "\n", "; ") + "\n"; r.Errors != want {
+		why := strings.ReplaceAll(strings.TrimPrefix(c.why.Error(), "gateway: "), "\n", `\n`)
+		if want := "gateway: GET /: " + why + "\n"; r.Errors != want {
 			t.Errorf("%v: the log has %q, want %q", c.why, r.Errors, want)
 		}
 	}

@@ -133,7 +133,7 @@ func TestARequestWithABody(t *testing.T) {
 		"a body is read":      {"upload", "hello, body", post, result{uploaded, "", 0}},
 		"a body is cut short": {"upload", "hello", post, result{cutShort, "", 0}},
 		"a malformed request": {"function", "", with("REQUEST_METHOD=G T"),
-			result{refused, "gateway: malformed request: REQUEST_METHOD is not a token\n", 0}},
+			result{refused, "gateway: G T /app/x: malformed request: REQUEST_METHOD is not a token\n", 0}},
 	} {
 		if got := h.run(t, c.example, c.stdin, c.env); got != c.want {
 			t.Errorf("%s: %+v,\nwant %+v", name, got, c.want)

@@ -17,6 +17,7 @@ const (
 	names      = "internal/header/header.go"
 	cgiHeads   = "internal/header/cgi.go"
 	varNames   = "internal/header/variable.go"
+	logEntries = "internal/header/log.go"
 	input      = "request/body.go"
 	builder    = "request/builder.go"
 	naming     = "request/variable.go"

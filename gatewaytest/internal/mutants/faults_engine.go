@@ -99,7 +99,7 @@ var engineFaults = []place{
 			"R16/each-block-arrives-before-the-next-is-asked-for"},
 		{"what was sent is not counted", `r.written += min(max(n, 0), size)`, ``,
 			"R85/blocks-beyond-the-length-are-cut"},
-		{"the Context does not end when the client leaves", `r.ctx.Cancel(err)`, ``,
+		{"the Context does not end when the client leaves", `r.lose(err)`, ``,
 			"D10/the-context-ends-when-the-client-leaves"},
 		{"a transport is called after it failed", `return r.keep(err)`, `return err`,
 			"TestNothingIsSentAfterTheTransportFailed"},
@@ -173,7 +173,7 @@ var engineFaults = []place{
 		{"an error that the application returned is reported twice", `errors.Is(failure, first)`, `errors.Is(failure, nil)`,
 			"TestAnErrorOfCallAndAStickyOneAreBothReported"},
 		{"the error page tells what went wrong",
-			`[]byte(r.status+"\n")`, `[]byte("500 " + oneLine(r.faults.Error(), 99) + "\n")`,
+			`[]byte(r.status+"\n")`, `[]byte("500 " + r.faults.Error() + "\n")`,
 			"R110/an-error-before-the-head-is-a-500"},
 		{"the error page has the length of what failed", `r.declared, r.known.Blocks = -1, 1`, `r.known.Blocks = 1`,
 			"R110/an-error-before-the-head-is-a-500"},
@@ -191,7 +191,7 @@ var engineFaults = []place{
 			"TestNothingIsSentAfterTheTransportFailed"},
 		{"an error of End is not reported", `r.note(err)`, ``,
 			"TestNothingIsSentAfterTheTransportFailed"},
-		{"the Context does not end when End fails", `r.ctx.Cancel(err)`, ``,
+		{"the Context does not end when End fails", `r.lose(err)`, ``,
 			"TestNothingIsSentAfterTheTransportFailed"},
 	}},
 	{engine, "(*response).close", []change{
@@ -233,7 +233,9 @@ var engineFaults = []place{
 				body.Blocks()(r.yield)
 			}()`,
 			"R110/a-panic-before-the-first-block-is-a-500"},
-		{"the only block does not wait for the end", `nil, false`, `nil, true`,
+		{"the block of a Bytes does not wait for the end", `len(b.list) == 1`, `false`,
+			"TestTheOnlyBlockLeavesTogetherWithTheEnd"},
+		{"the only block does not wait for the end", `len(b.s)), nil, false`, `len(b.s)), nil, true`,
 			"TestTheOnlyBlockLeavesTogetherWithTheEnd"},
 	}},
 	{iteration, "(*response).begin", []change{
@@ -306,7 +308,7 @@ var engineFaults = []place{
 		{"an error that says yes to everything is a panic", `p, ok := err.(*panicError); ok`,
 			`p := (*panicError)(nil); errors.As(err, &p)`,
 			"TestAnErrorThatSaysYesToEverythingHarmsNobody"},
-		{"a report reads the application's variables", `oneLine(r.method, 32)`, `oneLine(r.env.Vars["REQUEST_METHOD"], 32)`,
+		{"a report reads the application's variables", `LogEntry(r.method`, `LogEntry(r.env.Vars["REQUEST_METHOD"]`,
 			"TestAReportDoesNotReadTheApplicationsVars"},
 		{"a log that panics panics the server", `recover()`, `any(nil)`,
 			"TestAFailureOfTheLogChangesNothing"},
@@ -314,6 +316,8 @@ var engineFaults = []place{
 	{reports, "(*response).isOfLeaving", []change{
 		{"a cause whose methods panic is believed", `guard(r.ctx.Cause())`, `r.ctx.Cause()`,
 			"TestACauseWhoseMethodsPanicHarmsNobody"},
+		{"a client that left behind the deadline is reported", `r.hasLeft ||`, ``,
+			"TestAClientThatLeavesAfterTheDeadlineIsNotReported"},
 		{"a client that left is reported", `errors.Is(guard(r.ctx.Cause()), ErrDisconnected)`, `false`,
 			"TestAClientThatLeftIsReturnedAndNotReported"},
 		{"the client of another response is taken for this one's", `errors.Is(guard(r.ctx.Cause()), ErrDisconnected)`, `true`,
@@ -326,8 +330,8 @@ var engineFaults = []place{
 		{"half of anything is taken for half an upload", `r.in.isCut.Load() &&`, ``,
 			"TestTheErrorOfABodyThatWasCutShortIsNotLogged"},
 	}},
-	{reports, "oneLine", []change{
+	{logEntries, "OneLine", []change{
 		{"a client can forge a line of the log", `strconv.Quote(s)`, `strconv.Quote("")[:1] + s + "\""`,
-			"TestNoLogEntryCanBeForged"},
+			"TestALogEntryIsOneLine"},
 	}},
 }
