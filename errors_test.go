@@ -403,6 +403,19 @@ func TestAClientThatLeftIsReturnedAndNotReported(t *testing.T) {
 	}
 }
 
+func TestAClientThatTheServerSawLeaveIsNotReported(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancelCause(t.Context())
+	s := &script{ctx: ctx}
+	s.respond("GET", func(env *gateway.Environ, _ gateway.StartResponse) (gateway.Body, error) {
+		leave(gone{})
+		return nil, env.Context().Err()
+	})
+	if !errors.Is(s.err, context.Canceled) || len(s.log) != 0 {
+		t.Errorf("Respond returned %v, env.Errors got %q", s.err, s.log)
+	}
+}
+
 // A server that stops cuts responses off, and then its writes fail. Why the response was cut off is
 // reported once, and no client that has left.
 func TestAClientThatLeavesAfterTheDeadlineIsNotReported(t *testing.T) {

@@ -319,7 +319,7 @@ var engineFaults = []place{
 		{"a client that left behind the deadline is reported", `r.hasLeft ||`, ``,
 			"TestAClientThatLeavesAfterTheDeadlineIsNotReported"},
 		{"a client that left is reported", `errors.Is(guard(r.ctx.Cause()), ErrDisconnected)`, `false`,
-			"TestAClientThatLeftIsReturnedAndNotReported"},
+			"TestAClientThatTheServerSawLeaveIsNotReported"},
 		{"the client of another response is taken for this one's", `errors.Is(guard(r.ctx.Cause()), ErrDisconnected)`, `true`,
 			"TestOnlyWhatALeavingClientDoesIsLeftOutOfTheLog"},
 		{"a panic is not reported if the client left",
