@@ -201,7 +201,8 @@ type Transport interface {
 	// that the client can tell: by a reset, or without the final chunk.
 	//
 	// Respond calls End once in each response, before the body's Close, also after another method
-	// has failed, and after the application or the transport has ended the goroutine.
+	// has failed, and after the application or the transport has ended the goroutine. The error of
+	// the method that has failed was reported, and End need not return it again.
 	End(whole bool) error
 }
 
@@ -235,6 +236,9 @@ type Transport interface {
 // An application that ends its goroutine (runtime.Goexit, as t.FailNow does) keeps Respond from
 // returning. Respond still ends the response and closes the body, as for an error. A server does in
 // deferred calls what it has to do after Respond.
+//
+// Respond asks for Done of env's Context only when the application asks for Done or Err of its own. So
+// a server may begin there to watch for a client that leaves.
 //
 // Respond may be called concurrently with different environs. It panics if env or t is nil.
 func Respond(app Application, env *Environ, t Transport) (err error) {

@@ -65,7 +65,8 @@ type ending struct {
 // wraps [ErrShutdown] or context.DeadlineExceeded makes the error page a 503.
 //
 // Any goroutine may call Cancel, at any time. A nil cause counts as context.Canceled. Cancel does
-// nothing if the Environ does not come from [Respond].
+// nothing if the Environ does not come from [Respond]: a server ends the Context that it has given to
+// WithContext.
 func (e *Environ) Cancel(cause error) {
 	if cause == nil {
 		cause = context.Canceled

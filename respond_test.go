@@ -19,6 +19,45 @@ import (
 // exist before start, and in the phases failed and broken the error that was kept comes before any
 // move. The cases use the writer in Call, since it does not work later (R102), and do all else
 // inside the iteration, as late as is allowed (R24).
+// A watchedContext counts who asks for its Done.
+type watchedContext struct {
+	context.Context
+	asked int
+}
+
+func (c *watchedContext) Done() <-chan struct{} {
+	c.asked++
+	return c.Context.Done()
+}
+
+// A server may begin to watch for a client that leaves when its Context is asked for Done.
+func TestOnlyTheApplicationAsksForDone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ask  func(ctx context.Context)
+		want bool
+	}{
+		"nothing": {func(context.Context) {}, false},
+		"a value": {func(ctx context.Context) { ctx.Value("x") }, false},
+		"Done":    {func(ctx context.Context) { ctx.Done() }, true},
+		"Err":     {func(ctx context.Context) { _ = ctx.Err() }, true},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		watched := &watchedContext{Context: ctx}
+		s := &script{ctx: watched}
+		s.run("GET", nil, func(s *script) {
+			s.begin("200 OK", nil)
+			s.send("a")
+			c.ask(s.env.Context())
+			s.send("b")
+		})
+		if isAsked := watched.asked > 0; isAsked != c.want || s.err != nil {
+			t.Errorf("%s: Done was asked for %d times; %v", name, watched.asked, s.err)
+		}
+		cancel()
+	}
+}
+
 func TestPhases(t *testing.T) {
 	t.Parallel()
 	started := func(s *script) { s.begin("200 OK", nil) }

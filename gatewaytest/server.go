@@ -37,8 +37,14 @@ type KnownFailure struct {
 // which app is mounted: "http://127.0.0.1:8000", or a URL with a path. By t.Cleanup start has the
 // server stopped: the function given to t.Cleanup closes the listener and the connections, and
 // returns when the server has returned. For a gateway protocol, such as FastCGI, start runs the
-// server together with a web server in front of it. That web server must pass on blocks as they
-// come, and must not hide from the client that a response is cut off.
+// server together with a web server in front of it. That web server passes on the head and
+// each block as they come, and each header as it is: repeated ones in order, names in any case. It
+// does not hide from the client that a response is cut off. It ends the connection to the server
+// when its client has left, and not when the client has closed only its sending half.
+//
+// Behind a web server TestServer sees the server's own framing through that alone. That the rest of
+// a body is no request, and that garbage does no harm, is for tests of the server's own.
+// ExampleTestServer, in example_server_test.go, is a whole server.
 //
 // TestServer does not test what a server adds to the contract: its limits and time-outs, and how it
 // stops.

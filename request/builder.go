@@ -79,8 +79,10 @@ func (b *Builder) Grow(n int) {
 //
 // A server whose protocol has a request target, and no variables, splits the target itself:
 // REQUEST_URI is the target, QUERY_STRING is what follows the first "?", and PATH_INFO is the path,
-// with its percent-encoding decoded. For the target "*" PATH_INFO is empty. Such a server also adds
-// GATEWAY_INTERFACE ("CGI/1.1"), SERVER_SOFTWARE, SERVER_NAME, SERVER_PORT and REMOTE_ADDR.
+// with its percent-encoding decoded. The server refuses a bad escape. For the target "*" PATH_INFO
+// is empty. For "http://host/path" PATH_INFO is "/path", and host counts instead of the Host header.
+// Such a server also adds GATEWAY_INTERFACE ("CGI/1.1"), SERVER_PROTOCOL, SERVER_SOFTWARE,
+// SERVER_NAME, SERVER_PORT and REMOTE_ADDR.
 func (b *Builder) Add(name, value string) error {
 	if !b.admit(name, value) {
 		return b.err
@@ -118,7 +120,8 @@ func (b *Builder) AddEnviron(list []string) error {
 // AddHeader adds the variable that [VariableOf] names, and leaves out a header without a variable.
 // A name that is not a token is malformed, "Content-Length " for one: another server might take it
 // for the length. So are two Host headers that differ (RFC 9112, 3.2), and a Transfer-Encoding
-// beside a Content-Length (6.1). A server that decodes chunks adds no CONTENT_LENGTH.
+// beside a Content-Length (6.1). For a body in chunks, which the server decodes, it adds no
+// CONTENT_LENGTH, and with Add the variable HTTP_TRANSFER_ENCODING, "chunked".
 func (b *Builder) AddHeader(name, value string) error {
 	if !b.admit(name, value) {
 		return b.err

@@ -5,7 +5,7 @@
 // protocol's variables or headers, and refuses malformed requests. A [Body] is an Input that ends
 // by itself, and tells a body that was cut short from a whole one. [Refuse] is the application that
 // answers a request which no application should see. This is the order of events, for a connection
-// conn whose head the server has read:
+// conn whose head the server has read from the bufio.Reader in:
 //
 //	var b request.Builder
 //	b.Add("REQUEST_METHOD", method) // and the other variables
@@ -18,18 +18,30 @@
 //	if err != nil {
 //		app = request.Refuse(err)
 //	}
-//	body := request.NewBody(conn, max(length, 0), request.NoLimit) // no CONTENT_LENGTH, no body
+//	body := request.NewBody(in, max(length, 0), request.NoLimit) // no CONTENT_LENGTH, no body
 //	env.Input = body
+//	isKept := false
 //	defer func() { // an application may end the goroutine
 //		cancel(nil)
-//		if !body.Drain(request.DrainBytes, request.DrainTime) || err != nil {
+//		if !body.Drain(request.DrainBytes, request.DrainTime) || !isKept {
 //			conn.Close()
 //		}
 //	}()
 //	gateway.Respond(app, env, transport)
+//	isKept = err == nil
 //
-// A client that has closed only its sending half has not left: it still reads the answer. That a
-// client has left shows in a reset, or in a write that fails.
+// A server that closes a connection on which the client still sends closes its own half first, and
+// reads on for DrainTime: the client might lose the answer otherwise.
+//
+// The end of what a client sends does not say that the client has left: it may have closed only its
+// sending half, and still reads the answer. But once the application asks for the Context's Done, a
+// server takes that end for a client that has left, as the servers of this module do. An application
+// that waits would never learn of it otherwise. A reset, or a write that fails, always says that the
+// client has left.
+//
+// A Body ends no Context. When a read of the body has passed its deadline, the server calls
+// cancel(context.DeadlineExceeded), and when the connection has failed
+// cancel(request.Disconnected(err)).
 //
 // To stop, a server lets its requests come to their end. When it can wait no longer, it ends their
 // contexts with gateway.ErrShutdown, and Respond stops each body at its next block. Then it closes

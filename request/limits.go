@@ -57,8 +57,9 @@ const (
 const NoLimit = 1<<63 - 1
 
 // WithDefaults returns the limits with the default in each field that is zero. In a field that is
-// negative it returns a number that nothing reaches, and 0 for a duration: a server then sets no
-// deadline.
+// negative it returns a number that nothing reaches and that is far from an overflow, NoLimit for
+// MaxBodyBytes, and 0 for a duration: a server then sets no deadline. It is to be called once, since
+// a second call takes that 0 for the default.
 func (l Limits) WithDefaults() Limits {
 	l.MaxConns = limit(l.MaxConns, defaultMaxConns, 1<<20)
 	l.MaxRequests = limit(l.MaxRequests, defaultMaxRequests, 1<<30)
