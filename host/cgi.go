@@ -86,9 +86,7 @@ func (c *CGI) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.B
 			path = script
 		}
 		wait := func(ctx context.Context) error { return c.queue.enter(ctx, c) }
-		open := func(
-			_ context.Context, vars []variable, b *body, log io.Writer,
-		) (session, error) {
+		open := func(_ context.Context, vars []variable, b *body, log io.Writer) (session, error) {
 			return c.open(path, vars, b, log)
 		}
 		return protocol{name: "CGI " + path, isNPH: c.NPH, wait: wait, open: open}

@@ -105,8 +105,9 @@ func (d *dialer) order(list []string) ([]*address, error) {
 
 // dial connects to the first of the addresses that takes a connection. Each may take as long as
 // timeout, or the default if that is 0. The error wraps ErrUnavailable or ErrOverloaded.
-func (d *dialer) dial(ctx context.Context, order []*address, timeout time.Duration) (net.Conn,
-	*address, error) {
+func (d *dialer) dial(
+	ctx context.Context, order []*address, timeout time.Duration,
+) (net.Conn, *address, error) {
 	timeout = orDefault(timeout, defaultConnectTimeout)
 	begin := time.Now()
 	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
@@ -138,8 +139,9 @@ func (d *dialer) dial(ctx context.Context, order []*address, timeout time.Durati
 }
 
 // dialOne connects to an address. isOneOf says that there are others.
-func (d *dialer) dialOne(ctx context.Context, a *address, timeout time.Duration,
-	isOneOf bool) (net.Conn, error) {
+func (d *dialer) dialOne(
+	ctx context.Context, a *address, timeout time.Duration, isOneOf bool,
+) (net.Conn, error) {
 	if isOneOf {
 		d.mu.Lock()
 		if !a.down.IsZero() {
@@ -178,8 +180,8 @@ func (a *address) dial(ctx context.Context, timeout time.Duration) (net.Conn, er
 	if a.network == "unix" { // which never waits: a context and its timer would be for nothing
 		return net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: a.path})
 	}
-	dialer := net.Dialer{Timeout: timeout,
-		KeepAlive: -1} // time-outs find out about a peer that is gone
+	// Time-outs find out about a peer that is gone.
+	dialer := net.Dialer{Timeout: timeout, KeepAlive: -1}
 	return dialer.DialContext(ctx, a.network, a.path)
 }
 

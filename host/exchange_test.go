@@ -39,8 +39,9 @@ func (p *process) print(s string) error {
 	return err
 }
 
-func (p program) open(ctx context.Context, vars []variable, b *body, log io.Writer) (session,
-	error) {
+func (p program) open(
+	ctx context.Context, vars []variable, b *body, log io.Writer,
+) (session, error) {
 	if p == nil {
 		return nil, fmt.Errorf("%w: there is none", ErrUnavailable)
 	}

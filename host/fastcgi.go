@@ -56,8 +56,7 @@ var _ gateway.Application = (*FastCGI)(nil)
 // Call implements gateway.Application.
 func (f *FastCGI) Call(env *gateway.Environ, start gateway.StartResponse) (gateway.Body, error) {
 	return f.serveScript(env, start, &f.Scripts, func(string) protocol {
-		return protocol{name: "FastCGI " + strings.Join(f.Addresses, ","), collects: true,
-			open: f.open}
+		return protocol{name: "FastCGI " + strings.Join(f.Addresses, ","), collects: true, open: f.open}
 	})
 }
 
@@ -97,10 +96,7 @@ func (f *FastCGI) open(
 }
 
 // isSafe reports whether a request with the method may be sent twice.
-func isSafe(method string) bool {
-	return method == "GET" || method == "HEAD" ||
-		method == "OPTIONS"
-}
+func isSafe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
 
 // valueOf returns the value of a variable, or an empty string.
 func valueOf(vars []variable, name string) string {

@@ -31,8 +31,9 @@ type variable struct{ name, value string }
 // variables returns what a program gets, sorted by name. length is the CONTENT_LENGTH, or negative
 // for none. The variables of script replace those of the request, and the deployer's replace both.
 // The error wraps request.ErrMalformed.
-func (o *Options) variables(env *gateway.Environ, script map[string]string,
-	length int64) ([]variable, error) {
+func (o *Options) variables(
+	env *gateway.Environ, script map[string]string, length int64,
+) ([]variable, error) {
 	vars := make(map[string]string, len(env.Vars)+8)
 	vars["QUERY_STRING"], vars["SCRIPT_NAME"] = "", "" // which are always there (C18, C20)
 	for name, value := range env.Vars {
