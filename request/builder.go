@@ -81,6 +81,7 @@ func (b *Builder) Grow(n int) {
 // REQUEST_URI is the target, QUERY_STRING is what follows the first "?", and PATH_INFO is the path,
 // with its percent-encoding decoded. The server refuses a bad escape. For the target "*" PATH_INFO
 // is empty. For "http://host/path" PATH_INFO is "/path", and host counts instead of the Host header.
+// url.ParseRequestURI takes a target apart so.
 // Such a server also adds GATEWAY_INTERFACE ("CGI/1.1"), SERVER_PROTOCOL, SERVER_SOFTWARE,
 // SERVER_NAME, SERVER_PORT and REMOTE_ADDR.
 func (b *Builder) Add(name, value string) error {
