@@ -9,10 +9,12 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/header"
+	"example.com/gateway/internal/lazyctx"
 	"example.com/gateway/request"
 )
 
@@ -62,15 +64,16 @@ type session interface {
 type exchange struct {
 	o      *Options
 	env    *gateway.Environ
-	name   string // of the program
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	name   string          // of the program
+	ctx    lazyctx.Context // ends with the request's Context, and by cancel
 	clock  clock
+	total  *time.Timer // of Options.Timeout; nil without one
 	log    programLog
 	answer answer
 
 	session   session
-	stopAbort func() bool   // the end of ctx is not to call session.abort any more
+	opened    atomic.Bool   // there is a session
+	stopAbort func() bool   // the end of the request's Context is not to call session.abort any more
 	wait      time.Duration // how long Read is to wait, if it is not to wait for the program
 	end       error         // of Read
 
@@ -119,20 +122,24 @@ func (o *Options) serve(
 	}
 	x.begin()
 	if p.wait != nil {
-		err = p.wait(x.ctx)
+		err = p.wait(&x.ctx)
 	}
 	if err == nil {
 		x.clock.resume()
-		x.session, err = p.open(x.ctx, vars, b, &x.log)
+		x.session, err = p.open(&x.ctx, vars, b, &x.log)
 		x.clock.pause()
 	}
 	if err != nil {
 		b.close()
 		err = x.cause(err)
-		x.cancel(nil)
+		x.stop()
 		return x.refuse(start, err)
 	}
-	x.stopAbort = context.AfterFunc(x.ctx, x.session.abort)
+	x.opened.Store(true)
+	x.stopAbort = context.AfterFunc(env.Context(), x.session.abort)
+	if x.ctx.Cause() != nil {
+		x.session.abort()
+	}
 	x.answer.r = watched{x}
 	x.sent = make(chan struct{})
 	if b.isEmpty() {
@@ -204,20 +211,36 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 	return max(d, 0)
 }
 
-// begin makes the Context of the exchange, which ends with the request's, and starts its clocks.
+// begin starts the Context of the exchange and its clocks.
 func (x *exchange) begin() {
-	ctx, stop := x.env.Context(), context.CancelFunc(func() {})
+	x.ctx.Init(x.env.Context(), nil)
 	if d := x.o.Timeout; d > 0 {
-		ctx, stop = context.WithTimeoutCause(ctx, d,
-			fmt.Errorf("%w: more than %v in all", ErrTimeout, d))
+		x.total = time.AfterFunc(d, func() {
+			x.cancel(fmt.Errorf("%w: more than %v in all", ErrTimeout, d))
+		})
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	x.ctx, x.cancel = ctx, func(err error) { cancel(err); stop() }
 	x.clock.late = func(d time.Duration) {
 		x.cancel(fmt.Errorf("%w: nothing came for %v", ErrTimeout, d))
 	}
 	x.clock.pauses = 1 // until something is waited for
 	x.clock.set(orDefault(x.o.HeadTimeout, defaultHeadTimeout))
+}
+
+// cancel ends the exchange because of an error. Any goroutine may call it.
+func (x *exchange) cancel(why error) {
+	x.ctx.Cancel(why)
+	if x.opened.Load() { // serve looks at ctx behind that
+		x.session.abort()
+	}
+}
+
+// stop stops what begin has started.
+func (x *exchange) stop() {
+	if x.total != nil {
+		x.total.Stop()
+	}
+	x.clock.stop()
+	x.ctx.Cancel(nil)
 }
 
 // send sends the body.
@@ -322,15 +345,15 @@ func (x *exchange) blocks(start gateway.StartResponse, yield func([]byte, error)
 
 // cause returns why the exchange was ended, if it was, or else err.
 func (x *exchange) cause(err error) error {
-	if x.ctx.Err() != nil {
-		return context.Cause(x.ctx)
+	if cause := x.ctx.Cause(); cause != nil {
+		return cause
 	}
 	return err
 }
 
 // close ends the exchange, at the end of the answer or before.
 func (x *exchange) close() {
-	if x.end == nil && x.ctx.Err() == nil {
+	if x.end == nil && x.ctx.Cause() == nil {
 		late := time.AfterFunc(drainTime, x.session.abort)
 		for n := 0; x.end == nil && n < drainBytes; {
 			block, err := x.answer.next()
@@ -341,14 +364,13 @@ func (x *exchange) close() {
 		}
 		late.Stop()
 	}
-	x.clock.stop()
+	x.stop()
 	if !x.stopAbort() || x.end == nil {
 		x.session.abort()
 	}
 	x.session.close()
 	x.awaitSend()
 	x.answer.giveBack()
-	x.cancel(nil)
 	x.log.end()
 	x.report()
 }

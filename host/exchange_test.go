@@ -779,9 +779,10 @@ func TestAClientThatLeavesEndsTheProgram(t *testing.T) {
 				return errAborted
 			}).app(t, Options{}, true)
 			env := gatewaytest.NewEnviron("GET", "/", nil).WithContext(ctx)
+			began := time.Now()
 			r := gatewaytest.Record(app, env)
-			if !errors.Is(r.Err, gone) || r.Whole && r.Code() == 200 {
-				t.Errorf("%q: %s, whole: %v, %v", at, r.Status, r.Whole, r.Err)
+			if took := time.Since(began); took > endWait || !errors.Is(r.Err, gone) || r.Whole && r.Code() == 200 {
+				t.Errorf("%q: %s after %v, whole: %v, %v", at, r.Status, took, r.Whole, r.Err)
 			}
 		})
 	}

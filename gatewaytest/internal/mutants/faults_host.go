@@ -62,12 +62,15 @@ var hostFaults = []place{
 		{"a slow client is a slow program", `!c.x.clock.pause()`, `false`,
 			"TestASlowClientIsNoSlowProgram"},
 	}},
+	{hostExchange, "(*exchange).cancel", []change{
+		{"a program that is too slow goes on", `x.opened.Load()`, `false`, "TestTimeouts"},
+	}},
 	{hostExchange, "(*exchange).close", []change{
 		{"the answer to HEAD is read for ever", `&& n < drainBytes`, ``,
 			"TestTheBodyOfAnAnswerToHead"},
 		{"a program that drips is read for ever", `time.AfterFunc(drainTime, x.session.abort)`,
 			`time.AfterFunc(time.Hour, x.session.abort)`, "TestAnUnwantedAnswerIsReadForATime"},
-		{"the answer to HEAD ends its program", `x.end == nil && x.ctx.Err() == nil`, `false`,
+		{"the answer to HEAD ends its program", `x.end == nil && x.ctx.Cause() == nil`, `false`,
 			"TestTheBodyOfAnAnswerToHead"},
 	}},
 	{hostExchange, "(*Options).serve", []change{
@@ -77,7 +80,7 @@ var hostFaults = []place{
 			"TestAnAnswerThatIsThereAtOnceHasALength"},
 		{"a head waits for its first block", `_, _ = w.Write(nil)`, `_ = w`,
 			"TestAHeadWaitsAMomentForTheFirstBlock"},
-		{"a program goes on without its client", `context.AfterFunc(x.ctx, x.session.abort)`,
+		{"a program goes on without its client", `context.AfterFunc(env.Context(), x.session.abort)`,
 			`func() bool { return false }`, "TestAClientThatLeavesEndsTheProgram"},
 	}},
 	{hostExchange, "(*exchange).awaitBody", []change{
