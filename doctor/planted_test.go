@@ -112,8 +112,8 @@ func (s *sink) Write(p []byte) (int, error) {
 
 func (s *sink) Flush() {}
 
-// planted returns a web server for each fault.
-func planted() []fake {
+// faulty returns a web server for each fault.
+func faulty() []fake {
 	var requests atomic.Int64
 	return []fake{
 		{
@@ -455,11 +455,11 @@ func names(r *Report) (list []string) {
 func TestEachSymptomIsFoundAlone(t *testing.T) {
 	t.Parallel()
 	for _, s := range symptoms {
-		if !slices.ContainsFunc(planted(), func(f fake) bool { return f.symptom == s.name }) {
+		if !slices.ContainsFunc(faulty(), func(f fake) bool { return f.symptom == s.name }) {
 			t.Errorf("no fault is planted for %s", s.name)
 		}
 	}
-	for _, f := range planted() {
+	for _, f := range faulty() {
 		t.Run(f.symptom, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

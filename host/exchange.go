@@ -175,7 +175,7 @@ func (o *Options) serve(
 	switch {
 	case isDecoded:
 		x.answer.decodeChunks()
-	case x.end == io.EOF && x.answer.hasBlock():
+	case x.end == io.EOF && x.answer.hasBlock() && x.answer.has(max(h.length, 0)):
 		block, _ := x.answer.next()
 		body = gateway.Bytes(block) // all of it: the client gets a length
 	}

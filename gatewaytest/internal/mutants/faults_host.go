@@ -74,7 +74,7 @@ var hostFaults = []place{
 			"TestTheBodyOfAnAnswerToHead"},
 	}},
 	{hostExchange, "(*Options).serve", []change{
-		{"an answer that was cut short is whole", `x.end == io.EOF`, `x.end != nil`,
+		{"an answer that was cut short is whole", `x.end == io.EOF &&`, `x.end != nil &&`,
 			"TestAnAnswerThatIsThereAtOnceHasALength"},
 		{"an answer that is whole with its head has no length", `x.end == io.EOF`, `false`,
 			"TestAnAnswerThatIsThereAtOnceHasALength"},
