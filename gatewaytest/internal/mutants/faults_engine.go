@@ -208,7 +208,7 @@ var engineFaults = []place{
 	}},
 	{engine, "(*response).call", []change{
 		{"a panic of Close is not recovered", `try(f)`, `f()`,
-			"R110/a-panic-of-close-does-no-harm"},
+			"TestAPanicAtEveryStepIsReportedWithItsStack"},
 		{"a Close that ends its goroutine is not reported", `err := errGoexit`, `var err error`,
 			"TestGoexitAtEveryStep"},
 	}},
