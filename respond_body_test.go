@@ -38,7 +38,9 @@ func TestTheOnlyBlockLeavesTogetherWithTheEnd(t *testing.T) {
 		calls        string
 	}{
 		{"Text", "GET", hello(text("a"), "200 OK", nil), "head write end"},
-		{"Bytes of one block", "GET", hello(func() gateway.Body { return gateway.Bytes([]byte("a")) }, "200 OK", nil), "head write end"},
+		{"Bytes of one block", "GET", hello(func() gateway.Body {
+			return gateway.Bytes([]byte("a"))
+		}, "200 OK", nil), "head write end"},
 		{"Bytes of two blocks", "GET", hello(func() gateway.Body {
 			return gateway.Bytes([]byte("a"), []byte("b"))
 		}, "200 OK", nil), "head write flush write flush end"},

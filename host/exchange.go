@@ -2,20 +2,17 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/header"
 	"example.com/gateway/internal/lazyctx"
-	"example.com/gateway/request"
 )
 
 // A protocol is what one kind of program adds to an exchange.
@@ -423,47 +420,6 @@ func (x *exchange) redirect(start gateway.StartResponse, location string) (gatew
 	return x.o.Local.Call(env, start)
 }
 
-// statusOf returns the code of the page that a client gets for an error of the package or of the
-// body that the client sends, or 0.
-func statusOf(err error) int {
-	for _, page := range []struct {
-		err  error
-		code int
-	}{
-		{ErrNotFound, 404}, {ErrVariables, 431}, {ErrUnavailable, 502}, {ErrAnswer, 502},
-		{ErrCutShort, 502}, {ErrOverloaded, 503}, {ErrTimeout, 504}, {ErrStorage, 507},
-		{request.ErrBodyTooLarge, 413}, {request.ErrMalformed, 400},
-	} {
-		if errors.Is(err, page.err) {
-			return page.code
-		}
-	}
-	return 0
-}
-
-// refuse answers a request with a page that has the status of err. The page says nothing of the
-// request or of the program, Environ.Errors does. Any other error is the client's, or of the server
-// of the request, and is returned.
-func (x *exchange) refuse(start gateway.StartResponse, err error) (gateway.Body, error) {
-	if errors.Is(err, request.ErrMalformed) || errors.Is(err, gateway.ErrContentLength) {
-		return request.Refuse(err).Call(x.env, start)
-	}
-	code := statusOf(err)
-	if code == 0 {
-		return nil, fmt.Errorf("%s: %w", x.name, err)
-	}
-	page, err := x.page(start, code, err)
-	return gateway.Text(page), err
-}
-
-// page makes the response a page with the status of a failure, and logs why.
-func (x *exchange) page(start gateway.StartResponse, code int, why error) (string, error) {
-	x.logf("%v", why)
-	status := gateway.Status(code)
-	_, err := start(status, gateway.Headers{{"Content-Type", "text/plain"}}, why)
-	return status + "\n", err
-}
-
 // logf writes a line to Environ.Errors, with the program's name.
 func (x *exchange) logf(format string, args ...any) {
 	_, _ = io.WriteString(x.env.Errors, x.name+": "+header.OneLine(fmt.Sprintf(format, args...), 2*maxLine)+"\n")
@@ -474,67 +430,5 @@ func (x *exchange) logf(format string, args ...any) {
 func (x *exchange) report() {
 	for _, line := range x.log.take() {
 		x.logf("%s", line)
-	}
-}
-
-// A clock ends an exchange when it has run for too long without being touched. It does not run
-// while somebody else than the program is waited for.
-type clock struct {
-	late func(time.Duration) // called once the time is over
-
-	mu     sync.Mutex
-	limit  time.Duration // 0 is none
-	pauses int
-	over   bool // the exchange is
-	timer  *time.Timer
-}
-
-// set sets the limit, and begins anew.
-func (c *clock) set(limit time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.limit = limit
-	c.restart()
-}
-
-// pause stops the clock until resume was called as often as pause. It returns false if the exchange
-// is over.
-func (c *clock) pause() bool { return c.add(1) }
-
-// resume begins anew if nobody else wants the clock to pause.
-func (c *clock) resume() { c.add(-1) }
-
-func (c *clock) add(pauses int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pauses += pauses
-	c.restart()
-	return !c.over
-}
-
-// stop stops the clock for good.
-func (c *clock) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = true
-	c.restart()
-}
-
-// restart makes the timer what the other fields say. c.mu is held.
-func (c *clock) restart() {
-	switch limit := c.limit; {
-	case c.pauses > 0 || limit == 0 || c.over:
-		if c.timer != nil {
-			c.timer.Stop()
-		}
-	case c.timer == nil:
-		c.timer = time.AfterFunc(limit, func() {
-			c.mu.Lock()
-			limit := c.limit
-			c.mu.Unlock()
-			c.late(limit)
-		})
-	default:
-		c.timer.Reset(limit)
 	}
 }

@@ -82,6 +82,7 @@ const (
 	hostBody      = "host/body.go"
 	hostScripts   = "host/scripts.go"
 	hostExchange  = "host/exchange.go"
+	hostRefuse    = "host/refuse.go"
 	hostLog       = "host/log.go"
 	hostDial      = "host/dial.go"
 	hostStream    = "host/dial_stream.go"

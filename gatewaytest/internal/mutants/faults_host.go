@@ -99,7 +99,7 @@ var hostFaults = []place{
 		{"the time of the program goes on for ever", `x.clock.pause()`, ``,
 			"TestAClientThatIsSlowToTakeTheHeadIsNoSlowProgram"},
 	}},
-	{hostExchange, "statusOf", []change{
+	{hostRefuse, "statusOf", []change{
 		{"a body that is too large is the program's failure", `{request.ErrBodyTooLarge, 413}, `, ``,
 			"TestABadBodyBehindTheHeadOfTheAnswer"},
 	}},
