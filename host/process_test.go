@@ -201,6 +201,26 @@ func TestAPageDoesNotWaitForTheProgram(t *testing.T) {
 	}
 }
 
+// A Read that is given a time takes that for the end of the output and that of the program together.
+func TestAReadOfAProgramKeepsItsTime(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a pipe has no deadline there")
+	}
+	t.Parallel()
+	c := steps(t, "nap", "nap", "nap", "close=1", "sleep")
+	s, err := c.open(c.Path, nil, &body{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	defer s.abort()
+	began := time.Now()
+	n, err := s.Read(make([]byte, 9), time.Second)
+	if took := time.Since(began); n > 0 || err != os.ErrDeadlineExceeded || took > 1500*time.Millisecond {
+		t.Errorf("%d bytes, %v after %v", n, err, took)
+	}
+}
+
 // Grace is for the program, and not for a client that reads slowly what the program has left in the
 // pipe.
 func TestASlowClientGetsWhatAProgramHasLeft(t *testing.T) {

@@ -32,6 +32,10 @@ var processFaults = []place{
 		{"a client that reads slowly loses what is in the pipe", `isClosed(p.exited)`, `false`,
 			"TestASlowClientGetsWhatAProgramHasLeft"},
 	}},
+	{hostProcess, "(*cgiProcess).Read", []change{
+		{"a program that closes its output gets the time twice", `time.Until(began.Add(d))`,
+			`d+0*time.Until(began)`, "TestAReadOfAProgramKeepsItsTime"},
+	}},
 	{hostProcess, "(*cgiProcess).verdict", []change{
 		{"a program may go on behind its answer", `case <-late.C:`, `case <-make(chan int):`,
 			"TestBadPrograms"},
